@@ -1,0 +1,49 @@
+import type { Key, ListEntry, Scope } from './decision.ts'
+
+/**
+ * Every key string of the table. Base keys start with account and region. A task has a partition of its
+ * own, so that launches spread by themselves; what is listed lives in 16 shards per account and region,
+ * which carries 1,000 launches a second (one index unit each to enter and two to move on) without a hot
+ * partition (1,000 units a second).
+ */
+type Where = Pick<Scope, 'account' | 'region'>
+const root = (s: Where) => `${s.account}#${s.region}`
+
+export const SHARDS = 16
+/** The shard of a task: the first hex digit of its identifier. */
+const shardOf = (taskId: string) => taskId[0] ?? '0'
+export const shards = Array.from({ length: SHARDS }, (_, n) => n.toString(16))
+
+export const clustersPartition = (s: Where) => `${root(s)}#clusters`
+export const cluster = (s: Where, name: string): Key => ({ pk: clustersPartition(s), sk: name })
+
+export const familiesPartition = (s: Where) => `${root(s)}#families`
+export const family = (s: Where, name: string): Key => ({ pk: familiesPartition(s), sk: name })
+export const revisionsPartition = (s: Where, familyName: string) => `${root(s)}#family#${familyName}`
+/** Padded to ten digits so that sort order is numeric order. */
+export const revision = (s: Where, familyName: string, number: number): Key => ({
+  pk: revisionsPartition(s, familyName),
+  sk: String(number).padStart(10, '0'),
+})
+
+export const task = (s: Where, id: string): Key => ({ pk: `${root(s)}#task#${id}`, sk: 'task' })
+export const runTaskToken = (s: Where, token: string): Key => ({ pk: `${root(s)}#token#${token}`, sk: 'run-task' })
+
+/** Tasks that are not STOPPED. The entry never changes while the task lives: moving it would cost two units. */
+export const livePartition = (s: Where, shard: string) => `${root(s)}#live#${shard}`
+export const liveTask = (s: Where, clusterName: string, id: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(id)),
+  lsk: `${liveTasksPrefix(clusterName)}${id}`,
+})
+export const liveTasksPrefix = (clusterName: string) => `task#${clusterName}#`
+
+/** STOPPED tasks of one cluster, in order of their end. */
+export const stoppedPartition = (s: Where, clusterName: string, shard: string) => `${root(s)}#stopped#${clusterName}#${shard}`
+export const stoppedTask = (s: Where, clusterName: string, id: string, stoppedAt: number): ListEntry => ({
+  lpk: stoppedPartition(s, clusterName, shardOf(id)),
+  lsk: `${String(stoppedAt).padStart(15, '0')}#${id}`,
+})
+
+export type Kind = 'task' | 'other'
+/** What a wake's key names, so that the worker knows whose rules to ask. */
+export const kindOf = (key: Key): Kind => (key.sk === 'task' ? 'task' : 'other')

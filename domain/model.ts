@@ -1,0 +1,123 @@
+import type { ClusterSetting, NetworkConfiguration, Tag, TaskDefinition, TaskOverride } from '@aws-sdk/client-ecs'
+
+/** Records: what the table stores, each as one JSON value. Times are milliseconds since the epoch. */
+
+export interface Cluster {
+  name: string
+  status: 'ACTIVE' | 'INACTIVE'
+  settings?: ClusterSetting[]
+  configuration?: unknown
+  capacityProviders?: string[]
+  defaultCapacityProviderStrategy?: StrategyItem[]
+  serviceConnectDefaults?: { namespace: string }
+  tags?: Tag[]
+}
+
+export interface StrategyItem {
+  capacityProvider: string
+  weight?: number | undefined
+  base?: number | undefined
+}
+
+/** One per family: the highest revision ever given, so that numbers are never reused. */
+export interface Family {
+  family: string
+  lastRevision: number
+}
+
+/** One revision of a family. `definition` is the API's shape, normalised, without status, dates and tags. */
+export interface TaskDefinitionRecord {
+  family: string
+  revision: number
+  status: 'ACTIVE' | 'INACTIVE' | 'DELETE_IN_PROGRESS'
+  registeredAt: number
+  registeredBy: string
+  deregisteredAt?: number
+  deleteRequestedAt?: number
+  definition: TaskDefinition
+  tags?: Tag[]
+}
+
+export type TaskStatus =
+  | 'PROVISIONING'
+  | 'PENDING'
+  | 'ACTIVATING'
+  | 'RUNNING'
+  | 'DEACTIVATING'
+  | 'STOPPING'
+  | 'DEPROVISIONING'
+  | 'STOPPED'
+
+export type StopCode =
+  | 'TaskFailedToStart'
+  | 'EssentialContainerExited'
+  | 'UserInitiated'
+  | 'ServiceSchedulerInitiated'
+  | 'SpotInterruption'
+  | 'TerminationNotice'
+
+export interface Task {
+  id: string
+  cluster: string
+  family: string
+  revision: number
+  launchType: 'EC2' | 'FARGATE'
+  capacityProvider?: string
+  /** Absent means `family:<family>`. */
+  group?: string
+  startedBy?: string
+  tags?: Tag[]
+  overrides?: TaskOverride
+  network?: NetworkConfiguration
+  /** As asked of the task, units and MiB, as ECS writes them (`"256"`, `"512"`). */
+  cpu?: string
+  memory?: string
+  ephemeralStorageGiB?: number
+  platformVersion?: string
+  arm?: boolean
+
+  lastStatus: TaskStatus
+  desiredStatus: 'RUNNING' | 'STOPPED'
+  /** Counts changes, from 1. */
+  version: number
+  createdAt: number
+  /** No launch is begun after this time; a task that has not started by then stops with the reason (placement deadline). */
+  launchBy: number
+  pullStartedAt?: number
+  pullStoppedAt?: number
+  startedAt?: number
+  stoppingAt?: number
+  executionStoppedAt?: number
+  stoppedAt?: number
+  stopCode?: StopCode
+  stoppedReason?: string
+  address?: string
+  /** In the definition's order. */
+  containers: TaskContainer[]
+}
+
+export interface TaskContainer {
+  name: string
+  image: string
+  essential: boolean
+  cpu?: string
+  memory?: string
+  memoryReservation?: string
+  status: 'PENDING' | 'RUNNING' | 'STOPPED'
+  runtimeId?: string
+  imageDigest?: string
+  exitCode?: number
+  reason?: string
+  health?: 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN'
+}
+
+/** What a client token stood for (kept 24 hours): the request's hash, and all it takes to finish the call again. */
+export interface RunTaskToken {
+  hash: string
+  seed: string
+  createdAt: number
+  cluster: string
+  family: string
+  revision: number
+  count: number
+}

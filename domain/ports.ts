@@ -1,0 +1,108 @@
+import type { TaskDefinition, TaskOverride } from '@aws-sdk/client-ecs'
+import type { Candidate, Change, Key, ListQuery, Page, Query, Stored, Wake } from './decision.ts'
+
+/** State. A failing dependency throws `Unavailable`; a lost race is the value `'stale'`. */
+export interface Store {
+  /** Consistent; in the order of the keys. */
+  get(keys: readonly Key[]): Promise<(Stored | undefined)[]>
+  /** One conditional write. `'stale'` also when an earlier try of the same write took effect unseen. */
+  write(change: Change): Promise<'written' | 'stale'>
+  query(query: Query): Promise<Page<Stored>>
+  list(query: ListQuery): Promise<Page<Candidate>>
+}
+
+export interface OutgoingWake {
+  readonly wake: Wake
+  readonly delaySeconds?: number | undefined
+}
+
+export interface Queue {
+  /** Sends all or throws `Unavailable`. */
+  send(wakes: readonly OutgoingWake[]): Promise<void>
+}
+
+/** The identity under which capacity knows a task. Launching twice under one arn launches once (Law 4). */
+export interface TaskName {
+  readonly arn: string
+  readonly cluster: string
+  readonly id: string
+}
+
+export interface LaunchOrder {
+  readonly task: TaskName
+  readonly definition: TaskDefinition
+  readonly overrides?: TaskOverride | undefined
+  /** Milliseconds since the epoch after which the driver must not make anything new for this order (Law 5). */
+  readonly deadline: number
+}
+
+/** One container as capacity sees it. */
+export interface SeenContainer {
+  readonly name: string
+  /** `failed`: it could not be created or started and never ran; `reason` says why. */
+  readonly state: 'created' | 'running' | 'exited' | 'failed'
+  readonly runtimeId?: string | undefined
+  readonly exitCode?: number | undefined
+  /** In words, with ECS's stable prefix, for example `OutOfMemoryError: Container killed due to memory usage`. */
+  readonly reason?: string | undefined
+  readonly imageDigest?: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly startedAt?: number | undefined
+  readonly finishedAt?: number | undefined
+  readonly health?: 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN' | undefined
+}
+
+/** What a driver says it sees of one task now. */
+export type Observation =
+  /** Nothing carries this identity, and a launch could still make it appear. */
+  | { readonly sees: 'absent' }
+  /** Nothing runs under this identity and no launch in flight can take effect any more. */
+  | { readonly sees: 'fenced' }
+  /** Capacity does not answer. Never a stop (Law 6). */
+  | { readonly sees: 'unreachable'; readonly why: string }
+  /** Not yet: an image is on its way, or capacity has no room. */
+  | { readonly sees: 'waiting'; readonly phase: 'queued' | 'pulling'; readonly why: string; readonly pullStartedAt?: number | undefined }
+  /** Never: a bad image, a refused definition. Begins with ECS's stable prefix, `CannotPullContainerError: ...`. */
+  | { readonly sees: 'refused'; readonly reason: string }
+  | {
+      readonly sees: 'present'
+      /** Those made so far, by name; containers waiting for others are missing. */
+      readonly containers: readonly SeenContainer[]
+      /** Address of the task's network namespace. */
+      readonly address?: string | undefined
+      readonly pullStartedAt?: number | undefined
+      readonly pullStoppedAt?: number | undefined
+    }
+
+/** A task in the capacity's own list. */
+export interface Listed {
+  readonly task: TaskName
+  /** `running`: every container made runs or has ended as it may; `moving`: anything else. */
+  readonly state: 'running' | 'moving'
+}
+
+/**
+ * Where containers run. Every method is idempotent on the task's arn, answers in about a second, never
+ * waits for a pull or a grace period, and never throws for what can be expected: that is an observation.
+ */
+export interface Capacity {
+  /** Makes and starts every container that may start now (`domain/container-order`); called again as others move. */
+  launch(order: LaunchOrder): Promise<Observation>
+  observe(task: TaskName): Promise<Observation>
+  /**
+   * Ends the task: SIGTERM to containers that may stop now, SIGKILL after their `stopTimeout`; where nothing
+   * exists, fences the identity. `'keep'` leaves what ended in place for its exit codes; `'remove'` (the task
+   * is STOPPED in the table) leaves nothing once logs are stored.
+   */
+  stop(task: TaskName, then: 'keep' | 'remove'): Promise<Observation>
+  /** Everything of this installation that capacity holds; throws `Unavailable` when it cannot be asked. */
+  list(): Promise<readonly Listed[]>
+}
+
+/** A dependency did not answer, throttled or timed out: retry or refuse clearly, never conclude. */
+export class Unavailable extends Error {
+  constructor(what: string, cause?: unknown) {
+    super(what, { cause })
+    this.name = 'Unavailable'
+  }
+}
