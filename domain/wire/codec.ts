@@ -73,7 +73,7 @@ function encode(schema: SchemaRef, value: unknown): unknown {
     case 'timestamp':
       return (value as Date).getTime() / 1000
     case 'blob':
-      return btoa(String.fromCharCode(...(value as Uint8Array)))
+      return btoa(Array.from(value as Uint8Array, (byte) => String.fromCharCode(byte)).join(''))
     case 'string':
     case 'number':
     case 'boolean':
