@@ -71,11 +71,6 @@ describe('a request is refused in AWS’s words', () => {
       { taskDefinition: 'a', launchType: 'MOON' },
       'InvalidParameterException: launch type should be one of [EC2,FARGATE,EXTERNAL]',
     ],
-    [
-      'RunTask',
-      { taskDefinition: 'a', count: 11 },
-      'InvalidParameterException: count should be between 1 and 10',
-    ],
     ['ListTasks', { maxResults: 101 }, 'InvalidParameterException: maxResults should be between 1 and 100'],
     [
       'RegisterTaskDefinition',
