@@ -1,0 +1,63 @@
+import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ecs'
+import { hash } from './moment.ts'
+import type { Task, TaskDefinitionRecord } from './model.ts'
+
+/** How long a task may wait for capacity before it stops with the reason: an hour, far beyond any pull. */
+export const PLACEMENT_DEADLINE_MS = 60 * 60_000
+
+/** The n-th task of one call: the same call always names the same tasks (Law 4). */
+export const taskIdOf = (seed: string, index: number): string => hash(`${seed}/${index}`)
+
+export interface NewTask {
+  readonly id: string
+  readonly cluster: string
+  readonly createdAt: number
+  readonly launchType: Task['launchType']
+  readonly capacityProvider?: string | undefined
+  readonly group?: string | undefined
+  readonly startedBy?: string | undefined
+  readonly tags?: Tag[] | undefined
+  readonly overrides?: TaskOverride | undefined
+  readonly network?: NetworkConfiguration | undefined
+  readonly platformVersion?: string | undefined
+}
+
+/** A task as it is first stored, one version old: PROVISIONING, its containers PENDING (facts: ECS 5.1). */
+export function newTask(from: NewTask, { family, revision, definition }: TaskDefinitionRecord): Task {
+  const { overrides, tags, ...rest } = from
+  const cpu = overrides?.cpu ?? definition.cpu
+  const memory = overrides?.memory ?? definition.memory
+  const storage = overrides?.ephemeralStorage?.sizeInGiB ?? definition.ephemeralStorage?.sizeInGiB
+  return {
+    ...present(rest),
+    family,
+    revision,
+    ...(tags?.length && { tags }),
+    ...(overrides && Object.keys(overrides).length > 0 && { overrides }),
+    ...(cpu !== undefined && { cpu }),
+    ...(memory !== undefined && { memory }),
+    ...(storage !== undefined && { ephemeralStorageGiB: storage }),
+    ...(definition.runtimePlatform?.cpuArchitecture === 'ARM64' && { arm: true }),
+    lastStatus: 'PROVISIONING',
+    desiredStatus: 'RUNNING',
+    version: 1,
+    launchBy: from.createdAt + PLACEMENT_DEADLINE_MS,
+    containers: (definition.containerDefinitions ?? []).map((c) => {
+      const own = overrides?.containerOverrides?.find((o) => o.name === c.name)
+      return {
+        name: c.name!,
+        image: c.image!,
+        essential: c.essential ?? true,
+        ...sized('cpu', own?.cpu ?? (c.cpu || undefined)),
+        ...sized('memory', own?.memory ?? c.memory),
+        ...sized('memoryReservation', own?.memoryReservation ?? c.memoryReservation),
+        status: 'PENDING',
+      }
+    }),
+  }
+}
+
+const sized = (name: string, value: number | undefined) => (value === undefined ? {} : { [name]: String(value) })
+
+/** Without members that are undefined: an item is billed by its bytes. */
+const present = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T

@@ -1,0 +1,127 @@
+import type { RunTaskRequest, RunTaskResponse, Tag } from '@aws-sdk/client-ecs'
+import { clusterName, taskArn } from '../arn.ts'
+import { type Change, type Decision, get, getAll, type Reading, type Stored } from '../decision.ts'
+import { DUE_AFTER_MS } from '../due.ts'
+import { clusterNotFound, Refusal } from '../errors.ts'
+import * as keys from '../keys.ts'
+import type { Cluster, RunTaskToken, Task, TaskDefinitionRecord } from '../model.ts'
+import { canonical, hash } from '../moment.ts'
+import { newTask, taskIdOf } from '../new-task.ts'
+import type { Call } from './call.ts'
+import { runnableDefinition } from './find-definition.ts'
+import { judgeRunTask, launchOn } from './run-task-rules.ts'
+import { taskAnswer } from './task-answer.ts'
+
+const HOUR_MS = 60 * 60_000
+/** How long one token stands for one call. */
+export interface TokenLife {
+  /** Tokens of requests and of queue messages are kept apart. */
+  readonly from: 'request' | 'message'
+  readonly ms: number
+}
+/** A client's token: 24 hours (facts: ECS 3.2). */
+const REQUEST: TokenLife = { from: 'request', ms: 24 * HOUR_MS }
+/** A message's identifier: longer than SQS keeps any message (14 days), so that none is run again however late it returns. */
+export const MESSAGE: TokenLife = { from: 'message', ms: 15 * 24 * HOUR_MS }
+
+/**
+ * RunTask: stores the call under its token, then its tasks, and wakes a worker for each. The token is looked
+ * up before anything that may have changed since is judged; a repeated call finds its tasks, finishes what a
+ * crash left undone, and starts nothing twice (Law 4).
+ */
+export function* runTask(input: RunTaskRequest, call: Call, life: TokenLife = REQUEST): Reading<Decision<RunTaskResponse>> {
+  const { scope, moment } = call
+  const { clientToken, ...asked } = input
+  const seed = moment.id()
+  const key = keys.runTaskToken(scope, `${life.from}/${clientToken ?? seed}`)
+  const requestHash = hash(canonical(asked))
+  const stored = yield* get<RunTaskToken>(key)
+  const known = stored && stored.record.createdAt + life.ms > moment.now ? stored.record : undefined
+
+  if (known && known.hash !== requestHash) {
+    throw new Refusal('ConflictException', 'The client token was used before with other parameters.', {
+      resourceIds: idsOf(known).map((id) => taskArn(scope, known.cluster, id)),
+    })
+  }
+  const definition = known ? yield* definitionOf(known, call) : yield* judge(input, call)
+  const token: RunTaskToken = known ?? {
+    hash: requestHash,
+    seed,
+    createdAt: moment.now,
+    cluster: clusterName(input.cluster),
+    family: definition.family,
+    revision: definition.revision,
+    count: input.count ?? 1,
+  }
+  const ids = idsOf(token)
+  const existing = known ? yield* getAll<Task>(ids.map((id) => keys.task(scope, id))) : []
+  const tasks = ids.map((id, n) => existing[n]?.record ?? asTask(id, token, input, definition))
+  const tokenChange: Change = {
+    key,
+    expect: stored?.rev ?? 'absent',
+    record: token,
+    ttl: Math.ceil((token.createdAt + life.ms) / 1_000),
+  }
+  return {
+    reply: { tasks: tasks.map((t) => taskAnswer(t, scope, { tags: true })), failures: [] },
+    changes: [
+      ...(known ? [] : [tokenChange]),
+      ...tasks.filter((_, n) => !existing[n]).map((t): Change => ({
+        key: keys.task(scope, t.id),
+        expect: 'absent',
+        record: t,
+        list: keys.liveTask(scope, t.cluster, t.id),
+        due: moment.now + DUE_AFTER_MS,
+      })),
+    ],
+    effects: tasks
+      .filter((t) => t.lastStatus === 'PROVISIONING')
+      .map((t) => ({ effect: 'wake', wake: { key: keys.task(scope, t.id), look: 1 } })),
+  }
+}
+
+const idsOf = (token: RunTaskToken) => Array.from({ length: token.count }, (_, n) => taskIdOf(token.seed, n))
+
+/** A new call: everything is judged before anything is stored. */
+function* judge(input: RunTaskRequest, { scope }: Call): Reading<TaskDefinitionRecord> {
+  const cluster: Stored<Cluster> | undefined = yield* get<Cluster>(keys.cluster(scope, clusterName(input.cluster)))
+  if (cluster?.record.status !== 'ACTIVE') throw clusterNotFound()
+  const definition = yield* runnableDefinition(input.taskDefinition ?? '', scope)
+  judgeRunTask(input, definition, cluster.record)
+  return definition
+}
+
+/** A call that was stored before runs what it named then, whatever became of the definition since. */
+function* definitionOf(token: RunTaskToken, { scope }: Call): Reading<TaskDefinitionRecord> {
+  const found = yield* get<TaskDefinitionRecord>(keys.revision(scope, token.family, token.revision))
+  if (!found) throw new Refusal('ClientException', 'TaskDefinition not found.')
+  return found.record
+}
+
+function asTask(id: string, token: RunTaskToken, input: RunTaskRequest, definition: TaskDefinitionRecord): Task {
+  return newTask(
+    {
+      id,
+      cluster: token.cluster,
+      createdAt: token.createdAt,
+      ...launchOn(input, definition),
+      group: input.group,
+      startedBy: input.startedBy,
+      tags: tagsOf(input, definition, token.cluster),
+      overrides: input.overrides,
+      network: input.networkConfiguration,
+      platformVersion: input.platformVersion && input.platformVersion !== 'LATEST' ? input.platformVersion : undefined,
+    },
+    definition,
+  )
+}
+
+/** The request's tags win over the definition's (facts: ECS 2.3, 3.2). */
+function tagsOf(input: RunTaskRequest, definition: TaskDefinitionRecord, cluster: string): Tag[] {
+  const layers = [
+    ...(input.enableECSManagedTags ? [{ key: 'aws:ecs:clusterName', value: cluster }] : []),
+    ...(input.propagateTags === 'TASK_DEFINITION' ? (definition.tags ?? []) : []),
+    ...(input.tags ?? []),
+  ]
+  return [...new Map(layers.map((t) => [t.key, t])).values()]
+}

@@ -1,0 +1,278 @@
+import type { TaskDefinition } from '@aws-sdk/client-ecs'
+import { neverStarts, stoppable } from './container-order.ts'
+import { lookAfter } from './due.ts'
+import type { StopCode, Task, TaskContainer } from './model.ts'
+import type { Observation, SeenContainer } from './ports.ts'
+
+/**
+ * What becomes of a task: a pure function from the record and what capacity shows to the next record and
+ * the next thing to do. The worker asks it again after each act, until the task rests.
+ *
+ *   PROVISIONING ──> PENDING (an image is on its way) ──> RUNNING ──> STOPPING ──> STOPPED
+ *        └───────────────── any may skip forward, none goes back ────────────────────┘
+ *
+ * States with nothing to do in them are skipped, as ECS does (facts: ECS 5.1).
+ */
+export type Act =
+  /** Ask capacity what it sees, then decide again. */
+  | 'observe'
+  /** Make and start what may start now, then decide again with what capacity shows. */
+  | 'launch'
+  /** Signal what may stop now, or fence what never started, then decide again. */
+  | 'stop'
+  /** The record is STOPPED: capacity may forget it. */
+  | 'remove'
+  /** In motion: look again later, or when a hint comes. */
+  | 'wait'
+  /** Nothing to do until something moves. */
+  | 'rest'
+
+export interface Step {
+  /** The same object when nothing changed. */
+  readonly task: Task
+  readonly act: Act
+  /** With `wait`: seconds until the next look. */
+  readonly lookAfter?: number | undefined
+}
+
+type Present = Extract<Observation, { sees: 'present' }>
+
+/** `seen` is absent at the first look: then only the record speaks, and the step says what to ask capacity. */
+export function step(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+  const next = decide(task, definition, seen, now)
+  return next.task === task ? next : { ...next, task: { ...next.task, version: task.version + 1 } }
+}
+
+function decide(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+  switch (task.lastStatus) {
+    case 'STOPPED':
+      return { task, act: 'rest' }
+    case 'PROVISIONING':
+    case 'PENDING':
+    case 'ACTIVATING':
+      return task.desiredStatus === 'RUNNING' ? starting(task, definition, seen, now) : ending(task, definition, seen, now)
+    case 'RUNNING':
+      return task.desiredStatus === 'RUNNING' ? running(task, definition, seen, now) : ending(task, definition, seen, now)
+    case 'DEACTIVATING':
+    case 'STOPPING':
+    case 'DEPROVISIONING':
+      return ending(task, definition, seen, now)
+  }
+}
+
+function starting(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+  const late = now >= task.launchBy
+  const wait = (next = task): Step => ({ task: next, act: 'wait', lookAfter: lookAfter(now - task.createdAt) })
+  switch (seen?.sees) {
+    case undefined:
+      // Past its deadline nothing new is begun, but what was begun in time may be there: look first.
+      return { task, act: late ? 'observe' : 'launch' }
+    case 'unreachable':
+      return wait()
+    case 'absent':
+      return late ? toStop(task, 'TaskFailedToStart', tooLate(task, 'no capacity took it'), now, 'stop') : wait()
+    case 'waiting': {
+      if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
+      if (seen.phase !== 'pulling' || task.lastStatus === 'PENDING') return wait()
+      return wait(changed(task, { lastStatus: 'PENDING', pullStartedAt: seen.pullStartedAt ?? now }))
+    }
+    case 'refused':
+      return toStop(task, 'TaskFailedToStart', seen.reason, now, 'stop')
+    case 'fenced': {
+      const reason = 'ResourceInitializationError: the task was fenced off before it could start'
+      return stopped(toStop(task, 'TaskFailedToStart', reason, now, 'stop').task, now)
+    }
+    case 'present':
+      return started(task, definition, seen, now)
+  }
+}
+
+/** Something of the task exists. It is RUNNING once every container has reached its steady state (facts: ECS 5.1). */
+function started(task: Task, definition: TaskDefinition, seen: Present, now: number): Step {
+  const blocked = neverStarts(definition, seen.containers, now)
+  const next = merge(task, seen, blocked)
+  const ended = endOf(next)
+  if (ended) return end(next, ended, seen, now)
+  if (next.containers.some((c) => c.status === 'PENDING')) {
+    if (now >= task.launchBy && seen.containers.length === 0) {
+      return toStop(next, 'TaskFailedToStart', tooLate(task, 'its containers could not be made'), now, 'stop')
+    }
+    // Something may start as soon as another moves; a launch made it all it could, so only new room asks for more.
+    return { task: next, act: 'wait', lookAfter: lookAfter(now - (latest(seen.containers, 'startedAt') ?? task.createdAt)) }
+  }
+  const startedAt = latest(seen.containers, 'startedAt') ?? now
+  return { task: changed(next, { lastStatus: 'RUNNING', startedAt }), act: 'rest' }
+}
+
+function running(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+  switch (seen?.sees) {
+    case undefined:
+      return { task, act: 'observe' }
+    case 'unreachable':
+    case 'waiting':
+      return { task, act: 'wait', lookAfter: 60 }
+    case 'absent':
+    case 'fenced':
+    case 'refused': {
+      const gone = lost(task)
+      const next = toStop(gone, 'EssentialContainerExited', 'The task was removed from its capacity by someone else', now, 'stop')
+      return seen.sees === 'fenced' ? stopped(next.task, now) : next
+    }
+    case 'present': {
+      const next = merge(task, seen, neverStarts(definition, seen.containers, now))
+      const ended = endOf(next)
+      return ended ? end(next, ended, seen, now) : { task: next, act: 'rest' }
+    }
+  }
+}
+
+/** Desired STOPPED. The record says STOPPING before anything is signalled (Law 3). */
+function ending(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+  const since = task.stoppingAt ?? now
+  const wait = (next = task): Step => ({ task: next, act: 'wait', lookAfter: lookAfter(now - since) })
+  switch (seen?.sees) {
+    case undefined:
+      return { task, act: 'observe' }
+    case 'unreachable':
+      return wait()
+    case 'absent':
+    case 'waiting':
+    case 'refused':
+      // Nothing runs, but a launch may be under way: only the fence ends that (Law 5).
+      return { task, act: 'stop' }
+    case 'fenced':
+      return stopped(task, now)
+    case 'present': {
+      const next = merge(task, seen, [])
+      if (seen.containers.every((c) => c.state === 'exited' || c.state === 'failed')) {
+        // With none made yet, a launch may still be making one.
+        return seen.containers.length === 0 ? { task: next, act: 'stop' } : stopped(next, now, seen)
+      }
+      if (task.lastStatus !== 'STOPPING') return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop' }
+      // What waited for a dependent may stop once that one has ended; and a signal that never went out, or a
+      // kill that an engine restart forgot, is sent again once the longest grace has passed.
+      const before = new Set(stoppable(definition, asSeen(task)))
+      const more = stoppable(definition, seen.containers).some((name) => !before.has(name))
+      const overdue = now > since + graceMs(definition)
+      return more || overdue ? { task: next, act: 'stop' } : wait(next)
+    }
+  }
+}
+
+/**
+ * Why a task ends by itself: an essential container ended, whatever its exit code; `undefined` while it goes
+ * on (facts: ECS 6, essential). One that never ran, before the task was RUNNING, makes it a failed start.
+ */
+function endOf(task: Task): { code: StopCode; reason: string } | undefined {
+  const over = task.containers.filter((c) => c.essential && c.status === 'STOPPED')
+  if (over.length === 0) return undefined
+  const neverRan = over.find((c) => c.runtimeId === undefined)
+  if (neverRan && task.startedAt === undefined) {
+    return { code: 'TaskFailedToStart', reason: neverRan.reason ?? 'Essential container in task could not start' }
+  }
+  return { code: 'EssentialContainerExited', reason: 'Essential container in task exited' }
+}
+
+/** The task has ended by itself: what still runs is stopped first; with nothing left it is STOPPED at once. */
+function end(task: Task, why: { code: StopCode; reason: string }, seen: Present, now: number): Step {
+  const startedAt = task.startedAt ?? latest(seen.containers, 'startedAt')
+  const known = startedAt === task.startedAt ? task : changed(task, { startedAt })
+  const over = seen.containers.every((c) => c.state === 'exited' || c.state === 'failed')
+  const next = toStop(known, why.code, why.reason, now, 'stop').task
+  if (over) return stopped(next, now, seen)
+  return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop' }
+}
+
+/** Desired status goes to STOPPED once; the first code and reason stay (Law 6). */
+export function toStop(task: Task, stopCode: StopCode, stoppedReason: string, now: number, act: Act): Step {
+  if (task.desiredStatus === 'STOPPED') return { task, act }
+  return { task: changed(task, { desiredStatus: 'STOPPED', stoppingAt: now, stopCode, stoppedReason }), act }
+}
+
+function stopped(task: Task, now: number, seen?: Present): Step {
+  const containers = task.containers.map((c): TaskContainer => ({ ...c, status: 'STOPPED' }))
+  const executionStoppedAt = latest(seen?.containers ?? [], 'finishedAt')
+  return {
+    task: changed(task, {
+      lastStatus: 'STOPPED',
+      desiredStatus: 'STOPPED',
+      containers,
+      stoppedAt: now,
+      ...(executionStoppedAt !== undefined && { executionStoppedAt }),
+    }),
+    act: 'remove',
+  }
+}
+
+const REMOVED = 'Container was removed outside of Slipway'
+
+/** The record with what capacity shows of its containers; statuses never go back (Law 6). The same object when all is known. */
+function merge(task: Task, seen: Present, blocked: readonly { name: string; reason: string }[]): Task {
+  const containers = task.containers.map((c): TaskContainer => {
+    const s = seen.containers.find((one) => one.name === c.name)
+    const never = blocked.find((one) => one.name === c.name)
+    if (c.status === 'STOPPED') return c
+    if (!s) {
+      if (never) return { ...c, status: 'STOPPED', exitCode: 143, reason: never.reason }
+      // A container that ran and is not there any more was taken away by someone else.
+      return c.status === 'RUNNING' ? { ...c, status: 'STOPPED', reason: REMOVED } : c
+    }
+    return {
+      ...c,
+      status: s.state === 'running' ? 'RUNNING' : s.state === 'created' ? c.status : 'STOPPED',
+      ...given('runtimeId', s.state === 'failed' ? undefined : s.runtimeId),
+      ...given('imageDigest', s.imageDigest),
+      ...given('exitCode', s.state === 'failed' ? undefined : s.exitCode),
+      ...given('reason', s.reason),
+      ...given('health', s.health),
+    }
+  })
+  const same = containers.every((c, n) => equal(c, task.containers[n]!))
+  const more = {
+    ...given('address', task.address ?? seen.address),
+    ...given('pullStartedAt', task.pullStartedAt ?? seen.pullStartedAt),
+    ...given('pullStoppedAt', task.pullStoppedAt ?? seen.pullStoppedAt),
+  }
+  const known = Object.entries(more).every(([k, v]) => task[k as keyof Task] === v)
+  return same && known ? task : changed(task, { ...more, containers })
+}
+
+/** Capacity forgot the task: containers that ran are gone, with no exit code to report. */
+const lost = (task: Task): Task =>
+  changed(task, {
+    containers: task.containers.map((c) => (c.status === 'STOPPED' ? c : { ...c, status: 'STOPPED', reason: REMOVED })),
+  })
+
+const changed = (task: Task, fields: Partial<Task>): Task => ({ ...task, ...fields })
+
+const given = <K extends string, V>(name: K, value: V | undefined) => (value === undefined ? {} : { [name]: value })
+
+const equal = (a: TaskContainer, b: TaskContainer) =>
+  a.status === b.status &&
+  a.runtimeId === b.runtimeId &&
+  a.exitCode === b.exitCode &&
+  a.reason === b.reason &&
+  a.health === b.health &&
+  a.imageDigest === b.imageDigest
+
+function latest(containers: readonly SeenContainer[], field: 'startedAt' | 'finishedAt'): number | undefined {
+  const times = containers.map((c) => c[field]).filter((t) => t !== undefined)
+  return times.length > 0 ? Math.max(...times) : undefined
+}
+
+/** The record's containers in the form capacity reports them. */
+const asSeen = (task: Task): SeenContainer[] =>
+  task.containers
+    .filter((c) => c.status !== 'PENDING')
+    .map((c) => ({ name: c.name, state: c.status === 'RUNNING' ? 'running' : 'exited', exitCode: c.exitCode }))
+
+/** The longest a stop may take: along a chain of dependencies the timeouts add up (facts: ECS 6, stop ordering); ten seconds for the engine. */
+function graceMs(definition: TaskDefinition): number {
+  const timeouts = (definition.containerDefinitions ?? []).map((c) => c.stopTimeout ?? 30)
+  const chained = (definition.containerDefinitions ?? []).some((c) => c.dependsOn?.length)
+  const seconds = chained ? timeouts.reduce((a, b) => a + b, 0) : Math.max(30, ...timeouts)
+  return (seconds + 10) * 1_000
+}
+
+const tooLate = (task: Task, why: string) =>
+  `Task could not be placed within ${Math.round((task.launchBy - task.createdAt) / 60_000)} minutes: ${why}`

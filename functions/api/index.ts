@@ -1,0 +1,30 @@
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda'
+import { handle } from 'hono/aws-lambda'
+import { canRun } from '../../infra/capacity/drivers.ts'
+import { readConfig } from '../../infra/config.ts'
+import { openPorts } from '../ports.ts'
+import { app } from './app.ts'
+
+let opened: Promise<ReturnType<typeof handle>> | undefined
+
+async function open() {
+  const config = readConfig()
+  const { local } = config
+  return handle(
+    app({
+      ports: await openPorts(config),
+      keys: config.keys,
+      local: local && {
+        sqs: local.sqsDoor ? { url: local.sqsDoor } : undefined,
+        logs: local.logsDoor ? { socketPath: local.logsDoor } : undefined,
+        control: local.controlSocket ? { socketPath: local.controlSocket } : undefined,
+      },
+      cannotRun: canRun(config.capacity) ? undefined : `Slipway has no driver for the capacity '${config.capacity}' yet.`,
+    }),
+  )
+}
+
+export async function handler(event: APIGatewayProxyEventV2, context: Context) {
+  opened ??= open()
+  return (await opened)(event, context)
+}

@@ -1,0 +1,133 @@
+import type { Decision, Reading } from '../../domain/decision.ts'
+import type { Call } from '../../domain/operations/call.ts'
+import { createCluster, deleteCluster, describeClusters, listClusters } from '../../domain/operations/clusters.ts'
+import { runTask } from '../../domain/operations/run-task.ts'
+import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
+import {
+  deleteTaskDefinitions,
+  deregisterTaskDefinition,
+  describeTaskDefinition,
+  listTaskDefinitionFamilies,
+  listTaskDefinitions,
+  registerTaskDefinition,
+} from '../../domain/operations/task-definitions.ts'
+import { describeTasks, listTasks, stopTask } from '../../domain/operations/tasks.ts'
+import type { Input, OperationName, Output } from '../../domain/wire/operations.ts'
+
+/** One operation: a pure function that says what it reads and ends in a decision. */
+export type Operation<N extends OperationName> = (input: Input<N>, call: Call) => Reading<Decision<Output<N>>>
+
+/** An operation that Slipway does not do, and why (Law 11). */
+export interface Refused {
+  readonly refuses: string
+}
+
+const services: Refused = { refuses: 'services are not built yet' }
+const taskSets: Refused = { refuses: 'task sets and the EXTERNAL deployment controller are not built' }
+const daemons: Refused = { refuses: 'daemons need managed instances, and Slipway has no hosts' }
+const gateways: Refused = { refuses: 'gateways are not built' }
+const express: Refused = { refuses: 'Express services are not built yet' }
+const hosts: Refused = { refuses: 'Slipway has no container instances: capacity has no host to manage' }
+const settings: Refused = { refuses: 'account settings are not built yet' }
+const providers: Refused = { refuses: 'capacity providers can not be managed yet: FARGATE and FARGATE_SPOT are always there' }
+const protection: Refused = { refuses: 'task protection comes with services' }
+
+/** All 88 operations of the contract package; a missing, unknown or wrongly shaped row does not compile. */
+export const operations: { readonly [N in OperationName]: Operation<N> | Refused } = {
+  CreateCluster: createCluster,
+  DeleteCluster: deleteCluster,
+  DescribeClusters: describeClusters,
+  ListClusters: listClusters,
+  UpdateCluster: settings,
+  UpdateClusterSettings: settings,
+  PutClusterCapacityProviders: providers,
+  CreateCapacityProvider: providers,
+  UpdateCapacityProvider: providers,
+  DeleteCapacityProvider: providers,
+  DescribeCapacityProviders: providers,
+  PutAccountSetting: settings,
+  PutAccountSettingDefault: settings,
+  DeleteAccountSetting: settings,
+  ListAccountSettings: settings,
+
+  RegisterTaskDefinition: registerTaskDefinition,
+  DescribeTaskDefinition: describeTaskDefinition,
+  ListTaskDefinitions: listTaskDefinitions,
+  ListTaskDefinitionFamilies: listTaskDefinitionFamilies,
+  DeregisterTaskDefinition: deregisterTaskDefinition,
+  DeleteTaskDefinitions: deleteTaskDefinitions,
+
+  RunTask: runTask,
+  StopTask: stopTask,
+  DescribeTasks: describeTasks,
+  ListTasks: listTasks,
+  StartTask: hosts,
+  ExecuteCommand: { refuses: 'ECS Exec is not built yet' },
+  GetTaskProtection: protection,
+  UpdateTaskProtection: protection,
+
+  TagResource: tagResource,
+  UntagResource: untagResource,
+  ListTagsForResource: listTagsForResource,
+
+  CreateService: services,
+  UpdateService: services,
+  DeleteService: services,
+  DescribeServices: services,
+  ListServices: services,
+  ListServicesByNamespace: services,
+  ListServiceDeployments: services,
+  DescribeServiceDeployments: services,
+  DescribeServiceRevisions: services,
+  StopServiceDeployment: services,
+  ContinueServiceDeployment: services,
+  CreateTaskSet: taskSets,
+  UpdateTaskSet: taskSets,
+  DeleteTaskSet: taskSets,
+  DescribeTaskSets: taskSets,
+  UpdateServicePrimaryTaskSet: taskSets,
+
+  ListContainerInstances: hosts,
+  DescribeContainerInstances: hosts,
+  RegisterContainerInstance: hosts,
+  DeregisterContainerInstance: hosts,
+  UpdateContainerInstancesState: hosts,
+  UpdateContainerAgent: hosts,
+  PutAttributes: hosts,
+  DeleteAttributes: hosts,
+  ListAttributes: hosts,
+  DiscoverPollEndpoint: hosts,
+  SubmitTaskStateChange: hosts,
+  SubmitContainerStateChange: hosts,
+  SubmitAttachmentStateChanges: hosts,
+
+  CreateDaemon: daemons,
+  UpdateDaemon: daemons,
+  DeleteDaemon: daemons,
+  DescribeDaemon: daemons,
+  ListDaemons: daemons,
+  ListDaemonDeployments: daemons,
+  DescribeDaemonDeployments: daemons,
+  DescribeDaemonRevisions: daemons,
+  RegisterDaemonTaskDefinition: daemons,
+  DescribeDaemonTaskDefinition: daemons,
+  DeleteDaemonTaskDefinition: daemons,
+  ListDaemonTaskDefinitions: daemons,
+
+  CreateExpressGatewayService: express,
+  UpdateExpressGatewayService: express,
+  DescribeExpressGatewayService: express,
+  DeleteExpressGatewayService: express,
+
+  CreateGateway: gateways,
+  UpdateGateway: gateways,
+  DeleteGateway: gateways,
+  DescribeGateway: gateways,
+  DescribeGatewayResources: gateways,
+  DescribeGatewayRoute: gateways,
+  ListGateways: gateways,
+  ListGatewayRoutes: gateways,
+  ListGatewayClusterAssociations: gateways,
+  AssociateGatewayWithCluster: gateways,
+  DisassociateGatewayFromCluster: gateways,
+}

@@ -1,0 +1,31 @@
+import { moment } from '../domain/moment.ts'
+import type { Moment, Scope } from '../domain/decision.ts'
+import type { Capacity, Queue, Store } from '../domain/ports.ts'
+import { openCapacity } from '../infra/capacity/drivers.ts'
+import { type Config, readConfig } from '../infra/config.ts'
+import { dynamoStore } from '../infra/dynamo.ts'
+import { type Log, logAt } from '../infra/log.ts'
+import { sqsQueue } from '../infra/sqs.ts'
+
+/** All that a handler works with. The simulation passes its own. */
+export interface Ports {
+  readonly store: Store
+  readonly queue: Queue
+  readonly capacity: Capacity
+  /** A new moment of one request; its identifiers follow from the seed. */
+  readonly clock: (seed: string) => Moment
+  readonly scope: Omit<Scope, 'caller'>
+  readonly log: Log
+}
+
+/** The ports of a deployed function, or of one on one machine: made once per process. */
+export async function openPorts(config: Config = readConfig()): Promise<Ports> {
+  return {
+    store: dynamoStore(config),
+    queue: sqsQueue(config),
+    capacity: await openCapacity(config),
+    clock: (seed) => moment(Date.now(), seed),
+    scope: { account: config.account, region: config.region },
+    log: logAt(config.logLevel),
+  }
+}

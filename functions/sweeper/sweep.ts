@@ -1,0 +1,68 @@
+import { parseArn } from '../../domain/arn.ts'
+import type { Candidate, Stored } from '../../domain/decision.ts'
+import * as keys from '../../domain/keys.ts'
+import type { Task } from '../../domain/model.ts'
+import { type Listed, Unavailable } from '../../domain/ports.ts'
+import type { Ports } from '../ports.ts'
+
+export interface Swept {
+  readonly woken: number
+  readonly removed: number
+}
+
+/**
+ * The scheduled pass: wakes everything past its due time, compares what the table holds as live with what
+ * capacity holds, and removes what no task owns. It decides nothing itself: a wake only makes a worker look.
+ */
+export async function sweep(ports: Ports): Promise<Swept> {
+  const live = await liveCandidates(ports)
+  const listed = await capacityList(ports)
+  const { now } = ports.clock('sweep')
+  const runs = new Set((listed ?? []).filter((l) => l.state === 'running').map((l) => l.task.id))
+  const wanted = live.filter((c) => (c.due !== undefined && c.due <= now) || (listed && !runs.has(idOf(c))))
+  await ports.queue.send(wanted.map((c) => ({ wake: { key: c.key } })))
+  const removed = await removeUnowned(listed ?? [], new Set(live.map(idOf)), ports)
+  return { woken: wanted.length, removed }
+}
+
+async function liveCandidates({ store, scope }: Ports): Promise<Candidate[]> {
+  const found: Candidate[] = []
+  for (const shard of keys.shards) {
+    let after: string | undefined
+    do {
+      const page = await store.list({ lpk: keys.livePartition(scope, shard), after, limit: 1_000 })
+      found.push(...page.items)
+      after = page.next
+    } while (after !== undefined)
+  }
+  return found
+}
+
+/** Capacity that cannot be asked says nothing about its tasks: due times still count. */
+async function capacityList({ capacity, log }: Ports): Promise<readonly Listed[] | undefined> {
+  try {
+    return await capacity.list()
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    log('warn', 'Capacity could not be listed; sweeping by due times only', { error })
+    return undefined
+  }
+}
+
+/** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */
+async function removeUnowned(listed: readonly Listed[], live: ReadonlySet<string>, { store, scope, capacity, log }: Ports): Promise<number> {
+  // The index may lag: a task missing from it is only a question to the record itself (Law 9).
+  const doubtful = listed.filter((l) => !live.has(l.task.id))
+  const records = (await store.get(doubtful.map((l) => keys.task(scope, l.task.id)))) as (Stored<Task> | undefined)[]
+  const unowned = doubtful.filter((l, n) => {
+    const task = records[n]?.record
+    return parseArn(l.task.arn)?.account === scope.account && (!task || task.lastStatus === 'STOPPED')
+  })
+  for (const { task } of unowned) {
+    log('info', 'Removing what capacity holds for no live task', { task: task.arn })
+    await capacity.stop(task, 'remove')
+  }
+  return unowned.length
+}
+
+const idOf = (candidate: Candidate): string => candidate.lsk.slice(candidate.lsk.lastIndexOf('#') + 1)

@@ -1,0 +1,106 @@
+import { taskArn } from '../../domain/arn.ts'
+import type { Change, Stored, Wake } from '../../domain/decision.ts'
+import { dueOf } from '../../domain/due.ts'
+import * as keys from '../../domain/keys.ts'
+import type { Task, TaskDefinitionRecord } from '../../domain/model.ts'
+import type { Observation, TaskName } from '../../domain/ports.ts'
+import { type Step, step } from '../../domain/task-lifecycle.ts'
+import type { Ports } from '../ports.ts'
+
+/** Rounds of one look: each is one act or one lost race. A task that has not come to rest by then is looked at again later. */
+const ROUNDS = 16
+/** A launch that has not taken effect by then must not any more; drivers enforce it (Law 5). */
+export const LAUNCH_WINDOW_MS = 60_000
+/** STOPPED tasks stay describable for 30 days. */
+const KEEP_STOPPED_S = 30 * 24 * 60 * 60
+
+/**
+ * One look at one task: load, ask capacity, decide, commit, act, and again until it rests. Being woken
+ * twice, late or for nothing changes nothing.
+ */
+export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
+  let stored = await load(wake, ports)
+  if (!stored) return
+  let definition = await definitionOf(stored.record, ports)
+  let seen: Observation | undefined
+  let wrote = false
+  for (let round = 0; round < ROUNDS; round++) {
+    const { now } = ports.clock(stored.key.pk)
+    const task: TaskName = nameOf(stored.record, ports)
+    const next: Step = step(stored.record, definition, seen, now)
+    const change = changeOf(stored, next, now, ports)
+    if (change) {
+      if ((await ports.store.write(change)) === 'stale') {
+        stored = await load(wake, ports)
+        if (!stored) return
+        definition = await definitionOf(stored.record, ports)
+        seen = undefined
+        continue
+      }
+      wrote = true
+      stored = { ...change, rev: stored.rev + 1, record: next.task }
+    }
+    switch (next.act) {
+      case 'observe':
+        seen = await ports.capacity.observe(task)
+        break
+      case 'launch': {
+        const deadline = now + LAUNCH_WINDOW_MS
+        seen = await ports.capacity.launch({ task, definition, overrides: stored.record.overrides, deadline })
+        break
+      }
+      case 'stop':
+        seen = await ports.capacity.stop(task, 'keep')
+        break
+      case 'remove':
+        await ports.capacity.stop(task, 'remove')
+        return
+      case 'wait':
+        return lookLater(wake, stored, wrote, next.lookAfter ?? 60, ports)
+      case 'rest':
+        return
+    }
+  }
+  await lookLater(wake, stored, true, 1, ports)
+}
+
+async function load(wake: Wake, { store }: Ports): Promise<Stored<Task> | undefined> {
+  const [found] = await store.get([wake.key])
+  return found as Stored<Task> | undefined
+}
+
+async function definitionOf(task: Task, { store, scope }: Ports) {
+  const [found] = await store.get([keys.revision(scope, task.family, task.revision)])
+  if (!found) throw new Error(`Task ${task.id} names ${task.family}:${task.revision}, which is not in the table`)
+  return (found as Stored<TaskDefinitionRecord>).record.definition
+}
+
+const nameOf = (task: Task, { scope }: Ports): TaskName => ({
+  arn: taskArn(scope, task.cluster, task.id),
+  cluster: task.cluster,
+  id: task.id,
+})
+
+/** What to write, if anything: a changed record, or the due time of one that has come to rest since. */
+function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Ports): Change | undefined {
+  const task = next.task
+  const changed = task !== stored.record
+  if (task.lastStatus === 'STOPPED') {
+    if (!changed) return undefined
+    const list = keys.stoppedTask(scope, task.cluster, task.id, task.stoppedAt ?? now)
+    return { key: stored.key, expect: stored.rev, record: task, list, ttl: Math.ceil(now / 1_000) + KEEP_STOPPED_S }
+  }
+  const overdueAtRest = next.act === 'rest' && stored.due !== undefined && stored.due <= now
+  if (!changed && !overdueAtRest) return undefined
+  const due = dueOf(stored.due, next.act !== 'rest', now)
+  return { key: stored.key, expect: stored.rev, record: task, list: stored.list, due }
+}
+
+/**
+ * A delayed look, one chain per write: the look that this record's last write asked for goes on, and so does
+ * whoever wrote just now; other wakes leave it to them.
+ */
+async function lookLater(wake: Wake, stored: Stored<Task>, wrote: boolean, seconds: number, { queue }: Ports): Promise<void> {
+  if (!wrote && wake.look !== stored.rev) return
+  await queue.send([{ wake: { key: stored.key, look: stored.rev }, delaySeconds: seconds }])
+}

@@ -1,0 +1,72 @@
+/** Everything a deployment decides, read once per process start from the environment; nothing else reads `process.env`. */
+export interface Config {
+  readonly region: string
+  readonly account: string
+  readonly table: string
+  readonly endpoint?: string | undefined
+  readonly wakeQueueUrl: string
+  readonly queueEndpoint?: string | undefined
+  readonly runTaskDlqUrl?: string | undefined
+  readonly capacity: string
+  /** Access key to secret. */
+  readonly keys: ReadonlyMap<string, { readonly secret: string }>
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Present on one machine only. */
+  readonly local?: LocalConfig | undefined
+}
+
+export interface LocalConfig {
+  readonly dockerSocket: string
+  readonly agentSocket: string
+  readonly installation: string
+  readonly prepared: number
+  /** Where verified SQS requests go. */
+  readonly sqsDoor?: string | undefined
+  /** Unix socket where verified CloudWatch Logs requests go. */
+  readonly logsDoor?: string | undefined
+  /** Unix socket of the supervisor, for `/_slipway/*`. */
+  readonly controlSocket?: string | undefined
+}
+
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const need = (name: string): string => {
+    const value = env[name]
+    if (!value) throw new Error(`${name} is not set`)
+    return value
+  }
+  return {
+    region: env.SLIPWAY_REGION || 'us-east-1',
+    account: env.SLIPWAY_ACCOUNT || '000000000000',
+    table: env.SLIPWAY_TABLE || 'slipway',
+    endpoint: env.SLIPWAY_TABLE_ENDPOINT || undefined,
+    wakeQueueUrl: need('SLIPWAY_WAKE_QUEUE_URL'),
+    queueEndpoint: env.SLIPWAY_QUEUE_ENDPOINT || undefined,
+    runTaskDlqUrl: env.SLIPWAY_RUN_TASK_DLQ_URL || undefined,
+    capacity: need('SLIPWAY_CAPACITY'),
+    keys: readKeys(env.SLIPWAY_KEYS ?? ''),
+    logLevel: readLevel(env.SLIPWAY_LOG),
+    local: env.SLIPWAY_LOCAL
+      ? {
+          dockerSocket: env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
+          agentSocket: need('SLIPWAY_AGENT_SOCKET'),
+          installation: need('SLIPWAY_INSTALLATION'),
+          prepared: Number(env.SLIPWAY_PREPARED || 48),
+          sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,
+          logsDoor: env.SLIPWAY_DOOR_LOGS || undefined,
+          controlSocket: env.SLIPWAY_CONTROL_SOCKET || undefined,
+        }
+      : undefined,
+  }
+}
+
+function readKeys(text: string): Map<string, { secret: string }> {
+  const pairs = text.split(',').filter(Boolean).map((pair) => {
+    const [id, ...secret] = pair.split(':')
+    return [id!.trim(), { secret: secret.join(':').trim() }] as const
+  })
+  return new Map(pairs.filter(([id, { secret }]) => id && secret))
+}
+
+function readLevel(text: string | undefined): Config['logLevel'] {
+  return text === 'debug' || text === 'info' || text === 'error' ? text : 'warn'
+}

@@ -1,0 +1,60 @@
+import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { Wake } from '../domain/decision.ts'
+import { type Queue, Unavailable } from '../domain/ports.ts'
+
+export interface QueueOptions {
+  readonly wakeQueueUrl: string
+  readonly region: string
+  /** Only where the queue is not SQS itself. */
+  readonly queueEndpoint?: string | undefined
+}
+
+export function sqsClient({ region, queueEndpoint }: Pick<QueueOptions, 'region' | 'queueEndpoint'>): SQSClient {
+  return new SQSClient({
+    region,
+    ...(queueEndpoint && { endpoint: queueEndpoint, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }),
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
+  })
+}
+
+/** The wake queue: ten messages a request, which is also how SQS bills them. */
+export function sqsQueue(options: QueueOptions, client = sqsClient(options)): Queue {
+  return {
+    async send(wakes) {
+      for (let at = 0; at < wakes.length; at += 10) {
+        const batch = wakes.slice(at, at + 10)
+        let failed: { Message?: string | undefined }[] | undefined
+        try {
+          const out = await client.send(
+            new SendMessageBatchCommand({
+              QueueUrl: options.wakeQueueUrl,
+              Entries: batch.map(({ wake, delaySeconds }, n) => ({
+                Id: String(n),
+                MessageBody: wakeBody(wake),
+                ...(delaySeconds && { DelaySeconds: Math.min(900, delaySeconds) }),
+              })),
+            }),
+          )
+          failed = out.Failed
+        } catch (cause) {
+          throw new Unavailable(`The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`, cause)
+        }
+        if (failed?.length) throw new Unavailable(`The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`)
+      }
+    },
+  }
+}
+
+export const wakeBody = (wake: Wake): string => JSON.stringify(wake)
+
+/** `undefined` for a body that is no wake: someone else's message, which has nothing to tell us. */
+export function parseWake(body: string): Wake | undefined {
+  try {
+    const { key, look } = JSON.parse(body)
+    if (typeof key?.pk !== 'string' || typeof key?.sk !== 'string') return undefined
+    return { key: { pk: key.pk, sk: key.sk }, ...(Number.isInteger(look) && { look }) }
+  } catch {
+    return undefined
+  }
+}
