@@ -1,4 +1,4 @@
-import type { ClusterSetting, NetworkConfiguration, Tag, TaskDefinition, TaskOverride } from '@aws-sdk/client-ecs'
+import type { ClusterConfiguration, ClusterSetting, NetworkConfiguration, Tag, TaskDefinition, TaskOverride } from '@aws-sdk/client-ecs'
 
 /** Records: what the table stores, each as one JSON value. Times are milliseconds since the epoch. */
 
@@ -6,7 +6,7 @@ export interface Cluster {
   name: string
   status: 'ACTIVE' | 'INACTIVE'
   settings?: ClusterSetting[]
-  configuration?: unknown
+  configuration?: ClusterConfiguration
   capacityProviders?: string[]
   defaultCapacityProviderStrategy?: StrategyItem[]
   serviceConnectDefaults?: { namespace: string }
@@ -32,6 +32,8 @@ export interface TaskDefinitionRecord {
   status: 'ACTIVE' | 'INACTIVE' | 'DELETE_IN_PROGRESS'
   registeredAt: number
   registeredBy: string
+  /** Names the call that made it, so that the same call decided again finds its revision and makes no second one. */
+  registration?: string
   deregisteredAt?: number
   deleteRequestedAt?: number
   definition: TaskDefinition

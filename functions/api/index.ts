@@ -1,5 +1,5 @@
-import type { APIGatewayProxyEventV2, Context } from 'aws-lambda'
-import { handle } from 'hono/aws-lambda'
+import type { Context } from 'aws-lambda'
+import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { canRun } from '../../infra/capacity/drivers.ts'
 import { readConfig } from '../../infra/config.ts'
 import { openPorts } from '../ports.ts'
@@ -24,7 +24,7 @@ async function open() {
   )
 }
 
-export async function handler(event: APIGatewayProxyEventV2, context: Context) {
+export async function handler(event: LambdaEvent, context: Context) {
   opened ??= open()
   return (await opened)(event, context)
 }

@@ -1,0 +1,185 @@
+import type { ClusterSetting, Cluster as DescribedCluster, Failure } from '@aws-sdk/client-ecs'
+import { clusterArn, clusterName } from '../arn.ts'
+import { type Decision, get, getAll, query, type Reading, type Scope } from '../decision.ts'
+import { clusterNotFound, invalidParameter, Refusal } from '../errors.ts'
+import * as keys from '../keys.ts'
+import type { Cluster } from '../model.ts'
+import { canonical } from '../moment.ts'
+import type { Input, Output } from '../wire/operations.ts'
+import type { Call } from './call.ts'
+import { judgeCluster } from './cluster-rules.ts'
+import { countTasks, hasTasks, noTasks, type TaskCounts } from './count-tasks.ts'
+import { decodePage, encodePage, isText } from './paging.ts'
+import { checkTags } from './tag-rules.ts'
+
+const DEFAULT_SETTINGS: ClusterSetting[] = [{ name: 'containerInsights', value: 'disabled' }]
+
+/** An ACTIVE cluster of that name is answered as it is, if nothing else was asked for (facts: ECS 2.1). */
+export function* createCluster(
+  input: Input<'CreateCluster'>,
+  { scope }: Call,
+): Reading<Decision<Output<'CreateCluster'>>> {
+  judgeCluster(input)
+  checkTags(input.tags)
+  const wanted = clusterFrom(input)
+  const stored = yield* get<Cluster>(keys.cluster(scope, wanted.name))
+  if (stored?.record.status === 'ACTIVE') {
+    refuseOther(stored.record, wanted, input)
+    const counts = yield* countTasks(scope, [wanted.name])
+    return {
+      reply: { cluster: describe(stored.record, scope, everything, counts.get(wanted.name) ?? noTasks) },
+    }
+  }
+  return {
+    reply: { cluster: describe(wanted, scope, everything, noTasks) },
+    changes: [{ key: keys.cluster(scope, wanted.name), expect: stored?.rev ?? 'absent', record: wanted }],
+  }
+}
+
+function clusterFrom(input: Input<'CreateCluster'>): Cluster {
+  return {
+    name: input.clusterName || 'default',
+    status: 'ACTIVE',
+    settings: input.settings?.length ? input.settings : DEFAULT_SETTINGS,
+    capacityProviders: input.capacityProviders ?? [],
+    defaultCapacityProviderStrategy: (input.defaultCapacityProviderStrategy ?? []).map((item) => ({
+      capacityProvider: item.capacityProvider!,
+      weight: item.weight ?? 0,
+      base: item.base ?? 0,
+    })),
+    ...(input.configuration && { configuration: input.configuration }),
+    ...(input.serviceConnectDefaults?.namespace && {
+      serviceConnectDefaults: { namespace: input.serviceConnectDefaults.namespace },
+    }),
+    ...(input.tags?.length && { tags: input.tags }),
+  }
+}
+
+const COMPARED = [
+  'settings',
+  'configuration',
+  'capacityProviders',
+  'defaultCapacityProviderStrategy',
+  'serviceConnectDefaults',
+  'tags',
+] as const
+
+/** Only what the caller gave is compared, so that naming an existing cluster and no more is no conflict. */
+function refuseOther(present: Cluster, wanted: Cluster, input: Input<'CreateCluster'>): void {
+  const other = COMPARED.some(
+    (member) => input[member] !== undefined && canonical(present[member]) !== canonical(wanted[member]),
+  )
+  if (other)
+    throw invalidParameter(
+      'Arguments on this idempotent request are inconsistent with arguments used in previous request(s).',
+    )
+}
+
+/** Up to 100 clusters, INACTIVE ones too; unknown ones are failures. Nobody named: `default` (facts: ECS 2.1). */
+export function* describeClusters(
+  input: Input<'DescribeClusters'>,
+  { scope }: Call,
+): Reading<Decision<Output<'DescribeClusters'>>> {
+  const names = [...new Set(input.clusters?.length ? input.clusters.map(clusterName) : ['default'])]
+  const found = yield* getAll<Cluster>(names.map((name) => keys.cluster(scope, name)))
+  const present = found.flatMap((item) => (item ? [item.record] : []))
+  const active = present.filter((cluster) => cluster.status === 'ACTIVE').map((cluster) => cluster.name)
+  const counts = yield* countTasks(scope, active)
+  const failures: Failure[] = names
+    .filter((_, n) => !found[n])
+    .map((name) => ({ arn: clusterArn(scope, name), reason: 'MISSING' }))
+  const include = new Set<string>(input.include)
+  const clusters = present.map((cluster) =>
+    describe(cluster, scope, include, counts.get(cluster.name) ?? noTasks),
+  )
+  return { reply: { clusters, failures } }
+}
+
+const everything: ReadonlySet<string> = new Set(['CONFIGURATIONS', 'SETTINGS', 'STATISTICS', 'TAGS'])
+
+/** `capacityProviders` and the strategy are always there: clients index them unguarded (facts: clients 1.1, trap 6). */
+function describe(
+  cluster: Cluster,
+  scope: Scope,
+  include: ReadonlySet<string>,
+  counts: TaskCounts,
+): DescribedCluster {
+  return {
+    clusterArn: clusterArn(scope, cluster.name),
+    clusterName: cluster.name,
+    status: cluster.status,
+    registeredContainerInstancesCount: 0,
+    runningTasksCount: counts.running.EC2 + counts.running.FARGATE,
+    pendingTasksCount: counts.pending.EC2 + counts.pending.FARGATE,
+    activeServicesCount: 0,
+    statistics: include.has('STATISTICS') ? statistics(counts) : [],
+    tags: include.has('TAGS') ? (cluster.tags ?? []) : [],
+    settings: include.has('SETTINGS') ? (cluster.settings ?? DEFAULT_SETTINGS) : [],
+    configuration: include.has('CONFIGURATIONS') ? cluster.configuration : undefined,
+    capacityProviders: cluster.capacityProviders ?? [],
+    defaultCapacityProviderStrategy: cluster.defaultCapacityProviderStrategy ?? [],
+    serviceConnectDefaults: cluster.serviceConnectDefaults,
+  }
+}
+
+/** Services are not built yet: there are none. */
+const statistics = ({ running, pending }: TaskCounts) =>
+  Object.entries({
+    runningEC2TasksCount: running.EC2,
+    runningFargateTasksCount: running.FARGATE,
+    pendingEC2TasksCount: pending.EC2,
+    pendingFargateTasksCount: pending.FARGATE,
+    activeEC2ServiceCount: 0,
+    activeFargateServiceCount: 0,
+    drainingEC2ServiceCount: 0,
+    drainingFargateServiceCount: 0,
+  }).map(([name, value]) => ({ name, value: String(value) }))
+
+/** ARNs of the clusters that are not INACTIVE, by name. */
+export function* listClusters(
+  input: Input<'ListClusters'>,
+  { scope }: Call,
+): Reading<Decision<Output<'ListClusters'>>> {
+  const most = input.maxResults ?? 100
+  const clusterArns: string[] = []
+  let after = decodePage(input.nextToken, isText)
+  for (;;) {
+    const page = yield* query<Cluster>({ pk: keys.clustersPartition(scope), after, limit: 100 })
+    for (const { record } of page.items) {
+      if (record.status === 'ACTIVE') {
+        if (clusterArns.length === most) return { reply: { clusterArns, nextToken: encodePage(after) } }
+        clusterArns.push(clusterArn(scope, record.name))
+      }
+      after = record.name
+    }
+    if (page.next === undefined) return { reply: { clusterArns } }
+    after = page.next
+  }
+}
+
+/** How long a deleted cluster can still be described. */
+const KEPT_SECONDS = 24 * 3600
+
+/**
+ * INACTIVE from now on. Tasks guard a cluster as far as the index names them: a task accepted in the same
+ * moment runs to its end in an INACTIVE cluster, as one accepted just before the call would (Law 9).
+ */
+export function* deleteCluster(
+  input: Input<'DeleteCluster'>,
+  { scope, moment }: Call,
+): Reading<Decision<Output<'DeleteCluster'>>> {
+  const name = clusterName(input.cluster)
+  const stored = yield* get<Cluster>(keys.cluster(scope, name))
+  if (stored?.record.status !== 'ACTIVE') throw clusterNotFound()
+  if (yield* hasTasks(scope, name))
+    throw new Refusal(
+      'ClusterContainsTasksException',
+      'The Cluster cannot be deleted while Tasks are active.',
+    )
+  const record: Cluster = { ...stored.record, status: 'INACTIVE' }
+  const ttl = Math.floor(moment.now / 1000) + KEPT_SECONDS
+  return {
+    reply: { cluster: describe(record, scope, everything, noTasks) },
+    changes: [{ key: stored.key, expect: stored.rev, record, ttl }],
+  }
+}

@@ -1,0 +1,119 @@
+import type { Tag } from '@aws-sdk/client-ecs'
+import { type EcsArn, parseArn } from '../arn.ts'
+import { type Decision, get, type Key, type Reading, type Scope, type Stored } from '../decision.ts'
+import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupported } from '../errors.ts'
+import * as keys from '../keys.ts'
+import type { Cluster, Task, TaskDefinitionRecord } from '../model.ts'
+import type { Input, Output } from '../wire/operations.ts'
+import type { Call } from './call.ts'
+import { checkTags, mergeTags } from './tag-rules.ts'
+
+/** Tags of clusters, task definitions and tasks; of what Slipway has not built, nothing can be found (facts: ECS 2.1, 3.1). */
+
+type Tagged = Cluster | TaskDefinitionRecord | Task
+
+export function* tagResource(
+  input: Input<'TagResource'>,
+  { scope }: Call,
+): Reading<Decision<Output<'TagResource'>>> {
+  const given = input.tags ?? []
+  checkTags(given)
+  const stored = yield* resource(input.resourceArn ?? '', scope)
+  refuseStopped(stored.record)
+  const tags = mergeTags(stored.record.tags, given)
+  checkTags(tags)
+  return { reply: {}, changes: [retagged(stored, tags)] }
+}
+
+/** Keys that are not there are ignored. */
+export function* untagResource(
+  input: Input<'UntagResource'>,
+  { scope }: Call,
+): Reading<Decision<Output<'UntagResource'>>> {
+  const stored = yield* resource(input.resourceArn ?? '', scope)
+  refuseStopped(stored.record)
+  const present = stored.record.tags ?? []
+  const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
+  return tags.length === present.length ? { reply: {} } : { reply: {}, changes: [retagged(stored, tags)] }
+}
+
+export function* listTagsForResource(
+  input: Input<'ListTagsForResource'>,
+  { scope }: Call,
+): Reading<Decision<Output<'ListTagsForResource'>>> {
+  const stored = yield* resource(input.resourceArn ?? '', scope)
+  return { reply: { tags: stored.record.tags ?? [] } }
+}
+
+const retagged = (stored: Stored<Tagged>, tags: Tag[]) => ({
+  key: stored.key,
+  expect: stored.rev,
+  record: { ...stored.record, tags },
+  list: stored.list,
+  due: stored.due,
+})
+
+function refuseStopped(record: Tagged) {
+  if ('lastStatus' in record && record.lastStatus === 'STOPPED')
+    throw invalidParameter('The specified task is stopped. Specify a running task and try again.')
+}
+
+/** The record behind an ARN, or ECS's refusal for its type. */
+function* resource(text: string, scope: Scope): Reading<Stored<Tagged>> {
+  const arn = parseArn(text)
+  const kind = arn && kinds[arn.type]
+  if (!arn || !kind) throw invalidParameter('The ARN provided is invalid.')
+  if (arn.path.length === 1 && (arn.type === 'task' || arn.type === 'service'))
+    throw invalidParameter('Long arn format must be enabled for tagging.')
+  const key = kind.key(scope, arn.path)
+  const here = arn.account === scope.account && arn.region === scope.region
+  const stored = key && here ? yield* get<Tagged>(key) : undefined
+  if (!stored || !isThere(stored.record, arn)) throw kind.missing()
+  return stored
+}
+
+function isThere(record: Tagged, arn: EcsArn): boolean {
+  if ('lastStatus' in record) return record.cluster === arn.path[0]
+  return arn.type !== 'cluster' || record.status === 'ACTIVE'
+}
+
+interface Kind {
+  readonly key: (scope: Scope, path: readonly string[]) => Key | undefined
+  readonly missing: () => Refusal
+}
+
+const notFound = (what: string) => () =>
+  invalidParameter(`The specified ${what} could not be found. Specify a valid ${what} and try again.`)
+/** Types whose resources Slipway does not make yet: whatever is named, there is none. */
+const unbuilt = (what: string): Kind => ({ key: () => undefined, missing: notFound(what) })
+
+const kinds: Readonly<Record<string, Kind>> = {
+  cluster: {
+    key: (scope, path) => (path.length === 1 ? keys.cluster(scope, path[0]!) : undefined),
+    missing: clusterNotFound,
+  },
+  'task-definition': {
+    key: (scope, path) => {
+      const [, family, revision] = /^([^:]+):([1-9]\d{0,9})$/.exec(path.join('/')) ?? []
+      return family && revision ? keys.revision(scope, family, Number(revision)) : undefined
+    },
+    missing: () =>
+      clientError(
+        'The specified task definition does not exist. Specify a valid account, family, revision and try again.',
+      ),
+  },
+  task: {
+    key: (scope, path) => (path.length === 2 ? keys.task(scope, path[1]!) : undefined),
+    missing: notFound('task'),
+  },
+  service: unbuilt('service'),
+  'task-set': unbuilt('task set'),
+  'container-instance': unbuilt('container instance'),
+  daemon: unbuilt('daemon'),
+  'daemon-task-definition': unbuilt('daemon task definition'),
+  gateway: unbuilt('gateway'),
+  'capacity-provider': {
+    key: () => undefined,
+    missing: () => unsupported('Slipway keeps no tags of capacity providers.'),
+  },
+}
