@@ -1,0 +1,77 @@
+import { type Capacity, type Observation, Unavailable } from '../../../domain/ports.ts'
+import { agentAt } from './agent-client.ts'
+import { connect, type Engine, isAway, statusOf, wordsOf } from './engine.ts'
+import { type Ground, launch } from './launch.ts'
+import { listTasks } from './list.ts'
+import { lookAt, observationOf } from './look.ts'
+import { emptyPool } from './namespace.ts'
+import { type Stopping, stopAndKeep, stopAndRemove } from './stop.ts'
+
+export interface DockerOptions {
+  /** The engine's Unix socket. */
+  readonly dockerSocket: string
+  /** Short hex; everything made carries it, so that several installations share one engine. */
+  readonly installation: string
+  /** The agent's Unix socket; without one nothing is pulled, and logs are not waited for. */
+  readonly agentSocket?: string | undefined
+  /** For naming a task of which only its namespace is left. */
+  readonly account?: string | undefined
+  readonly region?: string | undefined
+}
+
+/** Containers on a Docker Engine through its socket. The engine is the record: what is held here is only hints. */
+export function dockerCapacity(options: DockerOptions): Capacity {
+  const { installation } = options
+  const agent = options.agentSocket ? agentAt(options.agentSocket) : undefined
+  const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
+  const hints = { pool: emptyPool(), images: new Map() }
+  const stopping: Stopping = new Set()
+  const engine = connection(options.dockerSocket)
+  const ground = async (): Promise<Ground> => ({ engine: await engine(), installation, agent, ...hints })
+
+  return {
+    launch: (order) => seen(async () => launch(await ground(), order)),
+    observe: (task) => seen(async () => observationOf(await lookAt(await engine(), installation, task.id))),
+    stop: (task, then) =>
+      seen(async () =>
+        then === 'keep'
+          ? stopAndKeep(await ground(), stopping, task.id)
+          : stopAndRemove(await ground(), task.id),
+      ),
+    async list() {
+      try {
+        return await listTasks(await engine(), installation, where)
+      } catch (error) {
+        if (!says(error)) throw error
+        throw new Unavailable(
+          `The Docker Engine at ${options.dockerSocket} did not list its containers (${wordsOf(error)})`,
+          error,
+        )
+      }
+    },
+  }
+}
+
+/** Connects once; a connection that failed is tried again by the next call. */
+function connection(socket: string): () => Promise<Engine> {
+  let known: Promise<Engine> | undefined
+  return () => {
+    known ??= connect(socket).catch((error) => {
+      known = undefined
+      throw error
+    })
+    return known
+  }
+}
+
+/** An engine that is away, or fails without saying why this task, is an observation; a fault of ours is thrown. */
+async function seen(look: () => Promise<Observation>): Promise<Observation> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!says(error)) throw error
+    return { sees: 'unreachable', why: `the Docker Engine does not answer: ${wordsOf(error)}` }
+  }
+}
+
+const says = (error: unknown): boolean => isAway(error) || statusOf(error) !== undefined

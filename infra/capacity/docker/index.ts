@@ -1,0 +1,2 @@
+export { type DockerOptions, dockerCapacity } from './driver.ts'
+export { purge } from './purge.ts'

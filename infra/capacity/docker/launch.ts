@@ -1,0 +1,293 @@
+import type { ContainerDefinition } from '@aws-sdk/client-ecs'
+import { startable } from '../../../domain/container-order.ts'
+import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/ports.ts'
+import type { AgentClient } from './agent-client.ts'
+import { ask, type Engine, isAway, isNoRoom, statusOf, unless, wordsOf } from './engine.ts'
+import { askForImages, checkImages, type ImagesSeen } from './images.ts'
+import { type Body, bodyOf, type Look, lookAt, type Namespace, observationOf } from './look.ts'
+import { claimNamespace, makeNamespace, type Pool, shapeOf } from './namespace.ts'
+import * as names from './naming.ts'
+import { containerSpec, taskLimits, unableTo } from './spec.ts'
+
+/** What one driver works with. Pool and images are hints that the engine's own answers correct. */
+export interface Ground {
+  readonly engine: Engine
+  readonly installation: string
+  readonly agent?: AgentClient | undefined
+  readonly pool: Pool
+  readonly images: ImagesSeen
+}
+
+/**
+ * Claims the task's namespace, and makes and starts every container that may start now. Each step is refused by the
+ * engine when it has been done, or may not be done any more, so a launch may run twice, at once, or late:
+ * the namespace's name is given once, a container's name is given once, and no container starts in a namespace that
+ * has ended. For one container: rename, then create while limits are set, then start.
+ */
+export async function launch(ground: Ground, order: LaunchOrder): Promise<Observation> {
+  const unable = unableTo(order.definition)
+  if (unable !== undefined) return { sees: 'refused', reason: `CannotCreateContainerError: ${unable}` }
+  const mine = new Set<string>()
+  // Twice: an image may be removed between its check and its use.
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const images = await checkImages(ground.engine, order, ground.images)
+    if (images.missing.length > 0) return pulling(ground, order, images.missing)
+    const place = await takePlace(ground, order)
+    if ('sees' in place) return place
+    const seen = await startAll(ground, order, { ...place, mine, digests: images.digests })
+    if (seen !== 'image missing') return seen
+    ground.images.clear()
+  }
+  return { sees: 'waiting', phase: 'pulling', why: 'an image was removed while the task was launched' }
+}
+
+const isLate = (order: LaunchOrder) => Date.now() > order.deadline
+
+/** Images are missing: nothing is made yet, unless the task has begun or may not begin any more. */
+async function pulling(ground: Ground, order: LaunchOrder, images: readonly string[]): Promise<Observation> {
+  const look = await lookAt(ground.engine, ground.installation, order.task.id)
+  const seen = observationOf(look)
+  if (seen.sees === 'fenced' || isLate(order)) return seen
+  const asked = await askForImages(ground.agent, order, images)
+  return look.bodies.some((body) => body.seen.state !== 'created') ? seen : asked
+}
+
+interface Place {
+  readonly namespaceId: string
+  /** Nobody has had it before: none of the task's containers exists. */
+  readonly fresh: boolean
+  readonly look: Look
+}
+
+async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Observation> {
+  const { engine, installation } = ground
+  // Not after the deadline (Law 5): what is there may be looked at, nothing new is made.
+  if (isLate(order)) return observationOf(await lookAt(engine, installation, order.task.id))
+  try {
+    const claimed = await claim(ground, order)
+    if (claimed !== 'taken') return { namespaceId: claimed, fresh: true, look: { bodies: [] } }
+  } catch (error) {
+    if (isAway(error)) throw error
+    if (isNoRoom(error)) return { sees: 'waiting', phase: 'queued', why: wordsOf(error) }
+    return { sees: 'refused', reason: `ResourceInitializationError: ${wordsOf(error)}` }
+  }
+  const look = await lookAt(engine, installation, order.task.id)
+  const { namespace } = look
+  if (namespace === undefined) return observationOf(look)
+  if (namespace.state === 'made' && !(await revive(ground, namespace)))
+    return observationOf(await lookAt(engine, installation, order.task.id))
+  if (namespace.state === 'ended' || namespace.state === 'fence') return observationOf(look)
+  return { namespaceId: namespace.id, fresh: false, look }
+}
+
+async function claim({ engine, installation, pool }: Ground, order: LaunchOrder): Promise<string | 'taken'> {
+  const shape = shapeOf(order.definition)
+  if (shape === undefined) {
+    const prepared = await claimNamespace(engine, installation, order.task.id, pool)
+    if (prepared === 'taken') return prepared
+    if (prepared !== 'none') return prepared.id
+  }
+  return makeNamespace(engine, installation, order, shape)
+}
+
+/** A launch died between making the namespace and starting it, or is about to start it: starting twice is once. */
+async function revive({ engine }: Ground, namespace: Namespace): Promise<boolean> {
+  try {
+    await unless([304], engine.docker.getContainer(namespace.id).start())
+    return true
+  } catch (error) {
+    if (statusOf(error) === 404) return false
+    throw error
+  }
+}
+
+/** What this launch knows and has made. */
+interface Work extends Place {
+  readonly digests: ReadonlyMap<string, string | undefined>
+  /** Identifiers of containers that this launch made: only these does it start without a second thought. */
+  readonly mine: Set<string>
+}
+
+type Made =
+  | { readonly made: 'to start'; readonly id: string }
+  /** Another launch of the task has made it and starts it; or time is up; or it has been removed since. */
+  | { readonly made: 'not by us' | 'late' | 'image missing' }
+  | { readonly made: 'failed'; readonly seen: SeenContainer }
+
+/** Rounds of: make and start what may start, look again; a START condition holds as soon as its container runs. */
+async function startAll(
+  ground: Ground,
+  order: LaunchOrder,
+  work: Work,
+): Promise<Observation | 'image missing'> {
+  let { look } = work
+  const failed: SeenContainer[] = []
+  const tried = new Set<string>()
+  let limits: Promise<string | undefined> = setLimits(ground, order, work)
+  for (;;) {
+    const seen = [...look.bodies.map((body) => body.seen), ...failed]
+    const turn = startable(order.definition, seen).filter((name) => !tried.has(name))
+    if (turn.length === 0 || (look.namespace && look.namespace.state !== 'running')) break
+    for (const name of turn) tried.add(name)
+    const definitions = turn.map(
+      (name) => order.definition.containerDefinitions!.find((c) => c.name === name)!,
+    )
+    const [made, refused] = await Promise.all([
+      Promise.all(definitions.map((d) => make(ground, order, work, d))),
+      limits,
+    ])
+    limits = Promise.resolve(undefined)
+    if (refused !== undefined) return { sees: 'refused', reason: refused }
+    if (made.some((m) => m.made === 'image missing')) return 'image missing'
+    failed.push(...made.flatMap((m) => (m.made === 'failed' ? [m.seen] : [])))
+    look = await startRound(ground, order, work, look, made)
+  }
+  const refused = await limits
+  if (refused !== undefined) return { sees: 'refused', reason: refused }
+  const seen = observationOf(look)
+  // A container that could not be made is nowhere in the engine: only this answer tells of it.
+  return seen.sees === 'present' ? { ...seen, containers: [...seen.containers, ...failed] } : seen
+}
+
+/** Starts what was made, and looks: without listing where everything there is was made by this launch. */
+async function startRound(
+  ground: Ground,
+  order: LaunchOrder,
+  work: Work,
+  before: Look,
+  made: readonly Made[],
+): Promise<Look> {
+  const ids = made.flatMap((m) => (m.made === 'to start' ? [m.id] : []))
+  const first = work.fresh && before.bodies.length === 0
+  const [started, address] = await Promise.all([
+    Promise.all(ids.map((id) => start(ground, order, id))),
+    first ? addressOf(ground, order, work) : before.namespace?.address,
+  ])
+  if (address === LOST) await removeMine(ground, work)
+  const alone = work.fresh && made.every((m) => m.made === 'to start' || m.made === 'failed')
+  if (alone && address !== LOST && started.every((s) => s === 'started'))
+    return lookInside(ground, before, work, address, ids)
+  return lookAt(ground.engine, ground.installation, order.task.id)
+}
+
+/** What is known without listing: a fresh namespace holds exactly what this launch made. */
+async function lookInside(
+  { engine }: Ground,
+  before: Look,
+  { namespaceId }: Work,
+  address: string | undefined,
+  ids: readonly string[],
+): Promise<Look> {
+  const bodies = await Promise.all(ids.map((id) => bodyOf(engine, id)))
+  return {
+    namespace: { id: namespaceId, state: 'running', address },
+    bodies: [...before.bodies, ...bodies.filter((body) => body !== undefined)],
+  }
+}
+
+/** The task's limits go on its namespace's control group, which its containers share. Answers why they cannot. */
+async function setLimits(
+  { engine }: Ground,
+  order: LaunchOrder,
+  { namespaceId, look }: Place,
+): Promise<string | undefined> {
+  const begun = look.bodies.some((body) => body.seen.state !== 'created')
+  const limits = taskLimits(order, engine)
+  if (begun || !engine.sharedLimits || Object.keys(limits).length === 0) return undefined
+  try {
+    await unless([404, 409], engine.docker.getContainer(namespaceId).update(limits))
+    return undefined
+  } catch (error) {
+    if (isAway(error) || statusOf(error) === undefined) throw error
+    return `CannotStartContainerError: the task's size cannot be set: ${wordsOf(error)}`
+  }
+}
+
+/**
+ * A launch that finds a container made and not started leaves it to the one that made it: starting what has run
+ * and ended meanwhile would run it a second time. After this long its maker is taken for dead.
+ */
+const MAKER_MS = 5000
+
+async function make(
+  ground: Ground,
+  order: LaunchOrder,
+  work: Work,
+  definition: ContainerDefinition,
+): Promise<Made> {
+  const { engine, installation } = ground
+  const there = work.look.bodies.find((body) => body.seen.name === definition.name)
+  if (there) return adopt(there, work)
+  if (isLate(order)) return { made: 'late' }
+  const { namespaceId, digests, mine } = work
+  const digest = digests.get(definition.image ?? '')
+  const spec = containerSpec(definition, { installation, order, namespaceId, engine, digest })
+  try {
+    const { id } = await ask(engine.docker.createContainer(spec))
+    mine.add(id)
+    return { made: 'to start', id }
+  } catch (error) {
+    const words = wordsOf(error)
+    if (isAway(error) || statusOf(error) === undefined) throw error
+    if (statusOf(error) === 409 && /already in use/i.test(words))
+      return adopt(await bodyOf(engine, spec.name ?? ''), work)
+    if (statusOf(error) === 404 && /no such image/i.test(words)) return { made: 'image missing' }
+    const reason = `CannotCreateContainerError: ${words}`
+    return { made: 'failed', seen: { name: definition.name ?? '', state: 'failed', reason } }
+  }
+}
+
+/** Another launch of this task made it, under the same name and from the same definition. */
+function adopt(body: Body | undefined, { mine }: Work): Made {
+  if (body?.seen.state !== 'created') return { made: 'not by us' }
+  const alone = mine.has(body.id) || Date.now() - body.createdAt > MAKER_MS
+  return alone ? { made: 'to start', id: body.id } : { made: 'not by us' }
+}
+
+/** No container starts in a namespace that has ended, or whose name has gone to someone else. */
+const NO_NAMESPACE = /non running container|no such container|cannot join network/i
+
+/** `gone`: it may not run any more. A start that failed for itself is told by the container's state. */
+async function start({ engine }: Ground, order: LaunchOrder, id: string): Promise<'started' | 'gone'> {
+  if (isLate(order)) return 'gone'
+  const container = engine.docker.getContainer(id)
+  try {
+    await unless([304], container.start())
+    return 'started'
+  } catch (error) {
+    if (isAway(error) || statusOf(error) === undefined) throw error
+    if (!NO_NAMESPACE.test(wordsOf(error))) return 'started'
+    await unless([404, 409], container.remove({ v: true }))
+    return 'gone'
+  }
+}
+
+/** The task's name is no longer this launch's namespace: it was stopped, or two launches claimed one at once. */
+const LOST = Symbol('lost')
+
+async function addressOf(
+  { engine, installation }: Ground,
+  order: LaunchOrder,
+  place: Place,
+): Promise<string | undefined | typeof LOST> {
+  try {
+    const info = await ask(
+      engine.docker.getContainer(names.namespaceName(installation, order.task.id)).inspect(),
+    )
+    if (info.Id !== place.namespaceId || !info.State.Running) return LOST
+    return Object.values(info.NetworkSettings.Networks)
+      .map((network) => network.IPAddress)
+      .find((address) => address)
+  } catch (error) {
+    if (statusOf(error) === 404) return LOST
+    throw error
+  }
+}
+
+async function removeMine({ engine }: Ground, { mine }: Work): Promise<void> {
+  await Promise.all(
+    [...mine].map((id) =>
+      unless([404, 409], engine.docker.getContainer(id).remove({ force: true, v: true })),
+    ),
+  )
+}

@@ -1,0 +1,55 @@
+import type { ContainerInfo } from 'dockerode'
+import type { Listed, TaskName } from '../../../domain/ports.ts'
+import { ask, type Engine } from './engine.ts'
+import { nameOf, stateOf } from './look.ts'
+import * as names from './naming.ts'
+
+/** Everything of an installation, in one call. Namespaces that only keep a name, or wait for a task, are nobody's. */
+export async function listTasks(
+  engine: Engine,
+  installation: string,
+  where: { account: string; region: string },
+): Promise<Listed[]> {
+  const filters = { label: [`${names.INSTALLATION}=${installation}`] }
+  const found = await ask(engine.docker.listContainers({ all: true, filters }))
+  const tasks = new Map<string, { task: TaskName; containers: ContainerInfo[]; namespace?: ContainerInfo }>()
+  for (const info of found) {
+    const task = taskOf(info, installation, where)
+    if (!task) continue
+    const entry = tasks.get(task.id) ?? { task, containers: [] }
+    if (info.Labels[names.ROLE] === 'container') {
+      entry.task = task
+      entry.containers.push(info)
+    } else entry.namespace = info
+    tasks.set(task.id, entry)
+  }
+  return [...tasks.values()]
+    .filter(({ containers, namespace }) => containers.length > 0 || (namespace && isAlive(namespace)))
+    .map(({ task, containers, namespace }) => ({ task, state: stateOfTask(containers, namespace) }))
+}
+
+function taskOf(
+  info: ContainerInfo,
+  installation: string,
+  where: { account: string; region: string },
+): TaskName | undefined {
+  if (info.Labels[names.ROLE] === 'container') return names.taskNameOf(info.Labels)
+  const id = names.taskOfNamespace(installation, nameOf(info))
+  return id === undefined ? undefined : names.bareTaskName(where, id)
+}
+
+const isAlive = (namespace: ContainerInfo) => ['made', 'running'].includes(stateOf(namespace))
+
+/** `running`: all of the definition's containers are there, each running or, if not essential, at its end. */
+function stateOfTask(
+  containers: readonly ContainerInfo[],
+  namespace: ContainerInfo | undefined,
+): Listed['state'] {
+  if (!namespace || stateOf(namespace) !== 'running' || containers.length === 0) return 'moving'
+  const order = names.orderOf(containers[0]!.Labels)
+  const steady = order.every(({ name, essential }) => {
+    const state = containers.find((c) => c.Labels[names.CONTAINER] === name)?.State
+    return state === 'running' || (state === 'exited' && !essential)
+  })
+  return steady ? 'running' : 'moving'
+}

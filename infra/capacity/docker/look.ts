@@ -1,0 +1,145 @@
+import type { ContainerInfo, ContainerInspectInfo } from 'dockerode'
+import type { Observation, SeenContainer } from '../../../domain/ports.ts'
+import { ask, type Engine, statusOf } from './engine.ts'
+import * as names from './naming.ts'
+
+/** What an engine holds of one task. */
+export interface Look {
+  readonly namespace?: Namespace | undefined
+  readonly bodies: readonly Body[]
+}
+
+export interface Namespace {
+  readonly id: string
+  /**
+   * `made` and not started: a launch is under way, or died; `ended`: it lived once (killed when its task was
+   * removed, or by hand, or by an engine that went down) and keeps its name from late launches; `fence`: never lived.
+   */
+  readonly state: 'made' | 'running' | 'ended' | 'fence'
+  readonly address?: string | undefined
+}
+
+/** One container of a task. */
+export interface Body {
+  readonly id: string
+  readonly labels: names.Labels
+  readonly createdAt: number
+  readonly seen: SeenContainer
+}
+
+/** One list call by name, and one inspection per container of the task: exit codes and times are only there. */
+export async function lookAt(engine: Engine, installation: string, taskId: string): Promise<Look> {
+  const filters = { name: [names.taskFilter(installation, taskId)] }
+  const listed = await ask(engine.docker.listContainers({ all: true, filters }))
+  const namespace = listed.find((c) => nameOf(c) === names.namespaceName(installation, taskId))
+  const containers = listed.filter((c) => c.Labels[names.ROLE] === 'container')
+  const bodies = await Promise.all(containers.map((c) => bodyOf(engine, c.Id)))
+  return {
+    namespace: namespace && { id: namespace.Id, state: stateOf(namespace), address: addressOf(namespace) },
+    bodies: bodies.filter((body) => body !== undefined),
+  }
+}
+
+export const nameOf = (info: ContainerInfo): string => (info.Names[0] ?? '').slice(1)
+
+export function stateOf(info: ContainerInfo): Namespace['state'] {
+  if (info.Labels[names.ROLE] === 'fence') return 'fence'
+  if (info.State === 'created') return 'made'
+  return info.State === 'running' || info.State === 'paused' ? 'running' : 'ended'
+}
+
+function addressOf(info: ContainerInfo): string | undefined {
+  if (info.State !== 'running') return undefined
+  return Object.values(info.NetworkSettings.Networks)
+    .map((network) => network.IPAddress)
+    .find((address) => address)
+}
+
+/** `undefined` when it has been removed since. */
+export async function bodyOf(engine: Engine, id: string): Promise<Body | undefined> {
+  try {
+    const info = await ask(engine.docker.getContainer(id).inspect())
+    return {
+      id: info.Id,
+      labels: info.Config.Labels,
+      createdAt: timeOf(info.Created) ?? 0,
+      seen: seenOf(info),
+    }
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined
+    throw error
+  }
+}
+
+/** The engine's state of one container in ECS's words (facts: ECS 5.3, 5.4). */
+export function seenOf(info: ContainerInspectInfo): SeenContainer {
+  const { State: state } = info
+  const labels = info.Config.Labels
+  const common = {
+    name: labels[names.CONTAINER] ?? '',
+    runtimeId: info.Id,
+    imageDigest: labels[names.DIGEST],
+  }
+  switch (state.Status) {
+    case 'created':
+      // A start that failed leaves the container `created`, with what went wrong.
+      if (!state.Error) return { ...common, state: 'created' }
+      return { ...common, state: 'failed', reason: `CannotStartContainerError: ${state.Error}` }
+    case 'exited':
+    case 'dead':
+    case 'removing':
+      return {
+        ...common,
+        state: 'exited',
+        exitCode: state.ExitCode,
+        reason: endingOf(state),
+        startedAt: timeOf(state.StartedAt),
+        finishedAt: timeOf(state.FinishedAt),
+      }
+    default:
+      return { ...common, state: 'running', startedAt: timeOf(state.StartedAt), health: healthOf(state) }
+  }
+}
+
+/** Out of memory is named only together with SIGKILL: its mark stays also when the program lived on (facts: local stack 3). */
+function endingOf(state: ContainerInspectInfo['State']): string | undefined {
+  if (state.OOMKilled && state.ExitCode === 137)
+    return 'OutOfMemoryError: Container killed due to memory usage'
+  return state.Error ? `ContainerRuntimeError: ${state.Error}` : undefined
+}
+
+function healthOf(state: ContainerInspectInfo['State']): SeenContainer['health'] {
+  switch (state.Health?.Status) {
+    case 'healthy':
+      return 'HEALTHY'
+    case 'unhealthy':
+      return 'UNHEALTHY'
+    default:
+      return 'UNKNOWN'
+  }
+}
+
+/** The engine writes year 1 for never. */
+function timeOf(text: string): number | undefined {
+  const time = Date.parse(text)
+  return time > 0 ? time : undefined
+}
+
+/**
+ * Only what is there is reported: a container removed outside of Slipway is missing, and the record knows that it
+ * ran. Where the namespace has ended beneath running containers their network is gone: they have no address, and
+ * `reason` says why.
+ */
+export function observationOf({ namespace, bodies }: Look): Observation {
+  if (bodies.length === 0) {
+    if (namespace === undefined) return { sees: 'absent' }
+    if (namespace.state === 'ended' || namespace.state === 'fence') return { sees: 'fenced' }
+  }
+  const cut = namespace?.state !== 'running'
+  const containers = bodies.map(({ seen }) =>
+    cut && seen.state === 'running'
+      ? { ...seen, reason: 'The network of the task was removed outside of Slipway' }
+      : seen,
+  )
+  return { sees: 'present', containers, address: namespace?.address }
+}

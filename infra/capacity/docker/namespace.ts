@@ -1,0 +1,213 @@
+import type { ContainerDefinition, TaskDefinition } from '@aws-sdk/client-ecs'
+import type { ContainerCreateOptions } from 'dockerode'
+import type { LaunchOrder } from '../../../domain/ports.ts'
+import { ask, type Engine, statusOf, wordsOf } from './engine.ts'
+import * as names from './naming.ts'
+import { ensurePauseImage, PAUSE_COMMAND, PAUSE_IMAGE } from './pause-image.ts'
+import { sysctls } from './spec.ts'
+
+/**
+ * A task's network namespace is held by a container that only waits. Prepared ones are running under a name
+ * of their own; renaming one to the task claims it, and the engine lets a name be given once, so the claim is
+ * identity and fence in one (facts: local stack 3).
+ */
+export interface Shape {
+  readonly spec: Pick<ContainerCreateOptions, 'Hostname' | 'ExposedPorts'>
+  readonly host: NonNullable<ContainerCreateOptions['HostConfig']>
+}
+
+const BASE: Shape = {
+  spec: {},
+  host: {
+    NetworkMode: 'bridge',
+    ReadonlyRootfs: true,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges'],
+    LogConfig: { Type: 'none', Config: {} },
+    IpcMode: 'private',
+    // A task reaches what listens on the machine by the name that Docker Desktop gives it.
+    ExtraHosts: ['host.docker.internal:host-gateway'],
+  },
+}
+
+/**
+ * The namespace a definition needs; `undefined` when a prepared one will do. Hostname, hosts, resolver, ports and
+ * network settings belong to the namespace and are fixed when it is made. A host port is bound only when bridge
+ * mode asks for a particular one: under awsvpc every task has an address of its own.
+ */
+export function shapeOf(definition: TaskDefinition): Shape | undefined {
+  const containers = definition.containerDefinitions ?? []
+  const bindings =
+    definition.networkMode === 'bridge' || definition.networkMode === undefined ? hostPorts(containers) : {}
+  const hostname = containers.find((c) => c.hostname)?.hostname
+  const hosts = [
+    ...containers.flatMap((c) => (c.extraHosts ?? []).map((h) => `${h.hostname}:${h.ipAddress}`)),
+    ...containers.flatMap((c) => (c.links ?? []).map((link) => `${link.split(':').at(-1)}:127.0.0.1`)),
+  ]
+  const dns = containers.flatMap((c) => c.dnsServers ?? [])
+  const search = containers.flatMap((c) => c.dnsSearchDomains ?? [])
+  const net = Object.assign({}, ...containers.map((c) => sysctls(c, (name) => name.startsWith('net.'))))
+  const isolated = containers.length > 0 && containers.every((c) => c.disableNetworking)
+  const plain =
+    [bindings, net].every((o) => Object.keys(o).length === 0) &&
+    [hosts, dns, search].every((list) => list.length === 0) &&
+    !hostname &&
+    definition.ipcMode !== 'task' &&
+    definition.networkMode !== 'none' &&
+    !isolated
+  if (plain) return undefined
+  return {
+    spec: {
+      ...(hostname && { Hostname: hostname }),
+      ExposedPorts: Object.fromEntries(Object.keys(bindings).map((port) => [port, {}])),
+    },
+    host: {
+      ...BASE.host,
+      ...((definition.networkMode === 'none' || isolated) && { NetworkMode: 'none', ExtraHosts: [] }),
+      ...(hosts.length > 0 && { ExtraHosts: [...(BASE.host.ExtraHosts as string[]), ...hosts] }),
+      ...(dns.length > 0 && { Dns: dns }),
+      ...(search.length > 0 && { DnsSearch: search }),
+      ...(definition.ipcMode === 'task' && { IpcMode: 'shareable' }),
+      PortBindings: bindings,
+      Sysctls: net,
+    },
+  }
+}
+
+function hostPorts(containers: readonly ContainerDefinition[]): Record<string, { HostPort: string }[]> {
+  const asked = containers.flatMap((c) => c.portMappings ?? []).filter((p) => p.hostPort && p.containerPort)
+  return Object.fromEntries(
+    asked.map((p) => [`${p.containerPort}/${p.protocol ?? 'tcp'}`, [{ HostPort: String(p.hostPort) }]]),
+  )
+}
+
+const pause = (
+  name: string,
+  installation: string,
+  role: 'namespace' | 'fence',
+  shape: Shape,
+): ContainerCreateOptions => ({
+  name,
+  Image: PAUSE_IMAGE,
+  Cmd: [PAUSE_COMMAND],
+  // The first process of a namespace ignores every other signal: an engine going down need not wait for it.
+  StopSignal: 'SIGKILL',
+  Labels: { [names.INSTALLATION]: installation, [names.ROLE]: role },
+  ...shape.spec,
+  HostConfig: shape.host,
+})
+
+/** Makes (and does not start) one; the image is made when it is missing. Answers its identifier, or `taken`. */
+async function create(engine: Engine, options: ContainerCreateOptions): Promise<string | 'taken'> {
+  for (let again = true; ; again = false) {
+    try {
+      return (await ask(engine.docker.createContainer({ ...options }))).id
+    } catch (error) {
+      if (statusOf(error) === 409) return 'taken'
+      if (!again || statusOf(error) !== 404 || !/no such image/i.test(wordsOf(error))) throw error
+      await ensurePauseImage(engine.docker)
+    }
+  }
+}
+
+/** Made and started for one task, where no prepared one will do or none is left. */
+export async function makeNamespace(
+  engine: Engine,
+  installation: string,
+  order: LaunchOrder,
+  shape: Shape | undefined,
+): Promise<string | 'taken'> {
+  const name = names.namespaceName(installation, order.task.id)
+  const id = await create(engine, pause(name, installation, 'namespace', shape ?? BASE))
+  if (id === 'taken') return id
+  try {
+    await ask(engine.docker.getContainer(id).start())
+    return id
+  } catch (error) {
+    // Fenced meanwhile (404), or it could not get its ports or address: not kept half made.
+    await ask(engine.docker.getContainer(id).remove({ force: true })).catch(() => undefined)
+    if (statusOf(error) === 404) return 'taken'
+    throw error
+  }
+}
+
+/** One prepared namespace under a name of its own. */
+export async function prepareNamespace(engine: Engine, installation: string, id: string): Promise<void> {
+  const made = await create(
+    engine,
+    pause(names.readyPrefix(installation) + id, installation, 'namespace', BASE),
+  )
+  if (made !== 'taken') await ask(engine.docker.getContainer(made).start())
+}
+
+/** Keeps a task's name from every launch still under way: a namespace that never lives. `false`: something is there. */
+export async function fence(engine: Engine, installation: string, taskId: string): Promise<boolean> {
+  const shape: Shape = { spec: {}, host: { NetworkMode: 'none', LogConfig: { Type: 'none', Config: {} } } }
+  const made = await create(
+    engine,
+    pause(names.namespaceName(installation, taskId), installation, 'fence', shape),
+  )
+  return made !== 'taken'
+}
+
+/** Names of prepared namespaces, as the engine last listed them: each a guess that its claim proves or disproves. */
+export interface Pool {
+  /** Identifier by name. */
+  readonly ready: Map<string, string>
+  listing?: Promise<void> | undefined
+  emptyUntil: number
+}
+
+export const emptyPool = (): Pool => ({ ready: new Map(), emptyUntil: 0 })
+
+export interface Prepared {
+  readonly id: string
+  readonly name: string
+  readonly running: boolean
+}
+
+export async function listPrepared(engine: Engine, installation: string): Promise<Prepared[]> {
+  const found = await ask(
+    engine.docker.listContainers({ all: true, filters: { name: [`^/${names.readyPrefix(installation)}`] } }),
+  )
+  return found.map((c) => ({ id: c.Id, name: (c.Names[0] ?? '').slice(1), running: c.State === 'running' }))
+}
+
+async function refill(engine: Engine, installation: string, pool: Pool): Promise<void> {
+  if (Date.now() < pool.emptyUntil) return
+  const found = (await listPrepared(engine, installation)).filter((c) => c.running)
+  // Several processes claim from one pool: a random order keeps them off each other's choice.
+  for (const c of found.sort(() => Math.random() - 0.5)) pool.ready.set(c.name, c.id)
+  if (found.length === 0) pool.emptyUntil = Date.now() + 500
+}
+
+/** Claims a prepared namespace for a task; `taken` when the task has one, `none` when none is left. */
+export async function claimNamespace(
+  engine: Engine,
+  installation: string,
+  taskId: string,
+  pool: Pool,
+): Promise<{ id: string } | 'taken' | 'none'> {
+  const name = names.namespaceName(installation, taskId)
+  for (let attempt = 0; attempt < 8; attempt++) {
+    if (pool.ready.size === 0) {
+      pool.listing ??= refill(engine, installation, pool).finally(() => {
+        pool.listing = undefined
+      })
+      await pool.listing
+    }
+    const [next] = pool.ready
+    if (next === undefined) return 'none'
+    const [ready, id] = next
+    pool.ready.delete(ready)
+    try {
+      // By its name, not its identifier: one that has been claimed meanwhile has lost that name (404).
+      await ask(engine.docker.getContainer(ready).rename({ name }))
+      return { id }
+    } catch (error) {
+      if (statusOf(error) === 409) return 'taken'
+      if (statusOf(error) !== 404) throw error
+    }
+  }
+  return 'none'
+}

@@ -1,0 +1,72 @@
+import type { ContainerDependency } from '@aws-sdk/client-ecs'
+import { parseArn, taskArn } from '../../../domain/arn.ts'
+import type { TaskName } from '../../../domain/ports.ts'
+
+/**
+ * Everything Slipway makes in an engine is told by name and labels, so that the engine itself is the record.
+ * Names are identities (the engine refuses a second one), labels say what a thing is; labels are fixed when
+ * a container is made, names are not (facts: local stack 3), which is why a claimed namespace is known by name.
+ */
+export const INSTALLATION = 'slipway.installation'
+/** `namespace`: holds a task's network; `container`: of a task; `fence`: never started, keeps a name from others. */
+export const ROLE = 'slipway.role'
+export const TASK = 'slipway.task'
+export const CONTAINER = 'slipway.container'
+export const DEFINITION = 'slipway.definition'
+/** What stopping and waiting need to know of the whole definition (`Order`), on each of its containers. */
+export const ORDER = 'slipway.order'
+export const DIGEST = 'slipway.digest'
+/** The log driver asked for: only `awslogs` has a log to be stored before the container may go. */
+export const LOGS = 'slipway.logs'
+/** Scratch volumes to remove with the task. */
+export const VOLUMES = 'slipway.volumes'
+
+export const readyPrefix = (installation: string) => `slipway-${installation}-ready-`
+export const namespaceName = (installation: string, taskId: string) =>
+  `slipway-${installation}-task-${taskId}`
+export const containerName = (installation: string, taskId: string, name: string) =>
+  `slipway-${installation}-${taskId}-${name}`
+export const volumeName = containerName
+
+/** The task whose namespace this name is, if it is one. */
+export function taskOfNamespace(installation: string, name: string): string | undefined {
+  const prefix = namespaceName(installation, '')
+  return name.startsWith(prefix) ? name.slice(prefix.length) : undefined
+}
+
+/** A filter that finds a task's namespace and its containers in one call. */
+export const taskFilter = (installation: string, taskId: string) =>
+  `^/slipway-${installation}-(task-)?${taskId}(-|$)`
+
+/** What is kept of a definition on its containers: order of start and stop, and who is essential. */
+export type Order = readonly OrderEntry[]
+export interface OrderEntry {
+  readonly name: string
+  readonly essential: boolean
+  readonly dependsOn?: ContainerDependency[] | undefined
+  readonly volumesFrom?: { sourceContainer?: string | undefined }[] | undefined
+  readonly startTimeout?: number | undefined
+  readonly stopTimeout?: number | undefined
+}
+
+export type Labels = Readonly<Record<string, string>>
+
+export function orderOf(labels: Labels): Order {
+  const text = labels[ORDER]
+  return text === undefined ? [] : (JSON.parse(text) as Order)
+}
+
+/** The task a container belongs to, by its label. */
+export function taskNameOf(labels: Labels): TaskName | undefined {
+  const arn = labels[TASK]
+  const path = arn === undefined ? undefined : parseArn(arn)?.path
+  if (arn === undefined || path?.length !== 2) return undefined
+  return { arn, cluster: path[0]!, id: path[1]! }
+}
+
+/** A task of which only the namespace is left: its cluster is not known, its identifier is. */
+export const bareTaskName = (where: { account: string; region: string }, id: string): TaskName => ({
+  arn: taskArn(where, '', id),
+  cluster: '',
+  id,
+})
