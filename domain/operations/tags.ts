@@ -61,7 +61,7 @@ function refuseStopped(record: Tagged) {
 /** The record behind an ARN, or ECS's refusal for its type. */
 function* resource(text: string, scope: Scope): Reading<Stored<Tagged>> {
   const arn = parseArn(text)
-  const kind = arn && kinds[arn.type]
+  const kind = arn && Object.hasOwn(kinds, arn.type) ? kinds[arn.type] : undefined
   if (!arn || !kind) throw invalidParameter('The ARN provided is invalid.')
   if (arn.path.length === 1 && (arn.type === 'task' || arn.type === 'service'))
     throw invalidParameter('Long arn format must be enabled for tagging.')
