@@ -28,7 +28,8 @@ function task(
   launchType = 'FARGATE',
   desiredStatus = 'RUNNING',
 ) {
-  const id = (tasks++).toString(16).padStart(32, '0').split('').reverse().join('')
+  const spread = tasks++ % 4 === 0 ? tasks : tasks * 16
+  const id = spread.toString(16).padStart(32, '0').split('').reverse().join('')
   put(
     records,
     keys.task(scope, id),
@@ -125,7 +126,7 @@ describe('describing', () => {
     const records = world()
     create(records, { clusterName: 'a' })
     create(records, { clusterName: 'ab' })
-    for (let n = 0; n < 130; n++) task(records, 'a', 'RUNNING')
+    for (let n = 0; n < 180; n++) task(records, 'a', 'RUNNING')
     task(records, 'a', 'RUNNING', 'EC2')
     task(records, 'a', 'PROVISIONING')
     task(records, 'a', 'PENDING', 'EC2', 'STOPPED')
@@ -134,11 +135,11 @@ describe('describing', () => {
     task(records, 'ab', 'PENDING')
     const both = describeThem(records, { clusters: ['a', 'ab'], include: ['STATISTICS'] }).clusters!
     expect(both.map((c) => [c.clusterName, c.runningTasksCount, c.pendingTasksCount])).toEqual([
-      ['a', 131, 1],
+      ['a', 181, 1],
       ['ab', 0, 1],
     ])
     expect(both[0]!.statistics).toContainEqual({ name: 'runningEC2TasksCount', value: '1' })
-    expect(describeThem(records, { clusters: ['a'] }).clusters![0]!.runningTasksCount).toBe(131)
+    expect(describeThem(records, { clusters: ['a'] }).clusters![0]!.runningTasksCount).toBe(181)
   })
 })
 

@@ -216,6 +216,7 @@ describe('listing', () => {
     let nextToken: string | undefined
     do {
       const page = settle(listTaskDefinitions({ ...input, nextToken }, call()), records)
+      expect(page.taskDefinitionArns!.length).toBeLessThanOrEqual(input.maxResults ?? 100)
       seen.push(...page.taskDefinitionArns!.map((text) => text.split('/')[1]!))
       nextToken = page.nextToken
     } while (nextToken)
