@@ -1,0 +1,39 @@
+import { type Log, logAt } from '../../infra/log.ts'
+import { sqsQueue } from '../../infra/sqs.ts'
+import { startAgent } from './agent.ts'
+import { hintsTo } from './hints.ts'
+
+/** The agent as a process of its own: `node local/agent/main.ts`, configured by its environment. */
+function need(name: string): string {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set`)
+  return value
+}
+
+const log: Log = logAt(process.env.SLIPWAY_LOG === 'debug' ? 'debug' : 'info')
+const queue = sqsQueue({
+  wakeQueueUrl: need('SLIPWAY_WAKE_QUEUE_URL'),
+  region: process.env.SLIPWAY_REGION || 'us-east-1',
+  queueEndpoint: process.env.SLIPWAY_QUEUE_ENDPOINT || undefined,
+})
+
+const agent = await startAgent({
+  dockerSocket: process.env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
+  installation: need('SLIPWAY_INSTALLATION'),
+  agentSocket: need('SLIPWAY_AGENT_SOCKET'),
+  prepared: Number(process.env.SLIPWAY_PREPARED || 48),
+  hint: hintsTo(queue, log),
+  log,
+})
+
+const end = () => {
+  agent.close().then(
+    () => process.exit(0),
+    (error) => {
+      log('error', 'The agent did not close cleanly', { error })
+      process.exit(1)
+    },
+  )
+}
+process.on('SIGTERM', end)
+process.on('SIGINT', end)

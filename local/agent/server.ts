@@ -1,0 +1,63 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { connect } from 'node:net'
+import { dirname } from 'node:path'
+
+/** Answers one JSON request; what it throws is a fault and says so. */
+export type Routes = Readonly<
+  Record<string, (body: unknown, query: URLSearchParams) => Promise<unknown> | unknown>
+>
+
+/** What is asked may not be larger than this. */
+const LARGEST = 1 << 20
+
+/** Small JSON over HTTP on a Unix socket that only this user can open. `GET /health`, `POST /pull` ... */
+export async function serve(socketPath: string, routes: Routes): Promise<Server> {
+  if (await isServed(socketPath)) throw new Error(`Another agent listens on ${socketPath}.`)
+  mkdirSync(dirname(socketPath), { recursive: true })
+  rmSync(socketPath, { force: true })
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url ?? '/', 'http://agent')
+    const route = routes[`${request.method} ${url.pathname}`]
+    const reply = (status: number, value: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+    if (!route) return reply(404, { message: `The agent does not answer ${request.method} ${url.pathname}` })
+    try {
+      reply(200, await route(await bodyOf(request), url.searchParams))
+    } catch (error) {
+      reply(error instanceof Malformed ? 400 : 500, { message: (error as Error).message })
+    }
+  })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketPath, resolve))
+  chmodSync(socketPath, 0o600)
+  return server
+}
+
+export class Malformed extends Error {}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length
+    if (size > LARGEST) throw new Malformed('too large')
+    chunks.push(chunk as Buffer)
+  }
+  if (size === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString())
+  } catch (error) {
+    throw new Malformed(`not JSON: ${(error as Error).message}`)
+  }
+}
+
+function isServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socketPath)
+    probe.on('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.on('error', () => resolve(false))
+  })
+}
