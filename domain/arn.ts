@@ -6,7 +6,8 @@ const prefix = (s: Where) => `arn:aws:ecs:${s.region}:${s.account}:`
 
 export const clusterArn = (s: Where, name: string) => `${prefix(s)}cluster/${name}`
 export const taskArn = (s: Where, cluster: string, id: string) => `${prefix(s)}task/${cluster}/${id}`
-export const taskDefinitionArn = (s: Where, family: string, revision: number) => `${prefix(s)}task-definition/${family}:${revision}`
+export const taskDefinitionArn = (s: Where, family: string, revision: number) =>
+  `${prefix(s)}task-definition/${family}:${revision}`
 export const containerArn = (s: Where, cluster: string, taskId: string, containerId: string) =>
   `${prefix(s)}container/${cluster}/${taskId}/${containerId}`
 
@@ -32,6 +33,7 @@ export function clusterName(given: string | undefined): string {
   if (given === undefined || given === '') return 'default'
   if (!given.startsWith('arn:')) return given
   const arn = parseArn(given)
-  if (arn?.type !== 'cluster' || arn.path.length !== 1) throw invalidParameter('Invalid identifier: Unexpected number of separators')
+  if (arn?.type !== 'cluster' || arn.path.length !== 1)
+    throw invalidParameter('Invalid identifier: Unexpected number of separators')
   return arn.path[0]!
 }

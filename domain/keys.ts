@@ -27,7 +27,10 @@ export const revision = (s: Where, familyName: string, number: number): Key => (
 })
 
 export const task = (s: Where, id: string): Key => ({ pk: `${root(s)}#task#${id}`, sk: 'task' })
-export const runTaskToken = (s: Where, token: string): Key => ({ pk: `${root(s)}#token#${token}`, sk: 'run-task' })
+export const runTaskToken = (s: Where, token: string): Key => ({
+  pk: `${root(s)}#token#${token}`,
+  sk: 'run-task',
+})
 
 /** Tasks that are not STOPPED. The entry never changes while the task lives: moving it would cost two units. */
 export const livePartition = (s: Where, shard: string) => `${root(s)}#live#${shard}`
@@ -38,7 +41,8 @@ export const liveTask = (s: Where, clusterName: string, id: string): ListEntry =
 export const liveTasksPrefix = (clusterName: string) => `task#${clusterName}#`
 
 /** STOPPED tasks of one cluster, in order of their end. */
-export const stoppedPartition = (s: Where, clusterName: string, shard: string) => `${root(s)}#stopped#${clusterName}#${shard}`
+export const stoppedPartition = (s: Where, clusterName: string, shard: string) =>
+  `${root(s)}#stopped#${clusterName}#${shard}`
 export const stoppedTask = (s: Where, clusterName: string, id: string, stoppedAt: number): ListEntry => ({
   lpk: stoppedPartition(s, clusterName, shardOf(id)),
   lsk: `${String(stoppedAt).padStart(15, '0')}#${id}`,

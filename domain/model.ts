@@ -1,4 +1,11 @@
-import type { ClusterConfiguration, ClusterSetting, NetworkConfiguration, Tag, TaskDefinition, TaskOverride } from '@aws-sdk/client-ecs'
+import type {
+  ClusterConfiguration,
+  ClusterSetting,
+  NetworkConfiguration,
+  Tag,
+  TaskDefinition,
+  TaskOverride,
+} from '@aws-sdk/client-ecs'
 
 /** Records: what the table stores, each as one JSON value. Times are milliseconds since the epoch. */
 

@@ -1,6 +1,6 @@
 import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ecs'
-import { hash } from './moment.ts'
 import type { Task, TaskDefinitionRecord } from './model.ts'
+import { hash } from './moment.ts'
 
 /** How long a task may wait for capacity before it stops with the reason: an hour, far beyond any pull. */
 export const PLACEMENT_DEADLINE_MS = 60 * 60_000
@@ -13,6 +13,8 @@ export interface NewTask {
   readonly cluster: string
   readonly createdAt: number
   readonly launchType: Task['launchType']
+  readonly cpu?: string | undefined
+  readonly memory?: string | undefined
   readonly capacityProvider?: string | undefined
   readonly group?: string | undefined
   readonly startedBy?: string | undefined
@@ -25,8 +27,6 @@ export interface NewTask {
 /** A task as it is first stored, one version old: PROVISIONING, its containers PENDING (facts: ECS 5.1). */
 export function newTask(from: NewTask, { family, revision, definition }: TaskDefinitionRecord): Task {
   const { overrides, tags, ...rest } = from
-  const cpu = overrides?.cpu ?? definition.cpu
-  const memory = overrides?.memory ?? definition.memory
   const storage = overrides?.ephemeralStorage?.sizeInGiB ?? definition.ephemeralStorage?.sizeInGiB
   return {
     ...present(rest),
@@ -34,8 +34,6 @@ export function newTask(from: NewTask, { family, revision, definition }: TaskDef
     revision,
     ...(tags?.length && { tags }),
     ...(overrides && Object.keys(overrides).length > 0 && { overrides }),
-    ...(cpu !== undefined && { cpu }),
-    ...(memory !== undefined && { memory }),
     ...(storage !== undefined && { ephemeralStorageGiB: storage }),
     ...(definition.runtimePlatform?.cpuArchitecture === 'ARM64' && { arm: true }),
     lastStatus: 'PROVISIONING',
@@ -57,7 +55,9 @@ export function newTask(from: NewTask, { family, revision, definition }: TaskDef
   }
 }
 
-const sized = (name: string, value: number | undefined) => (value === undefined ? {} : { [name]: String(value) })
+const sized = (name: string, value: number | undefined) =>
+  value === undefined ? {} : { [name]: String(value) }
 
 /** Without members that are undefined: an item is billed by its bytes. */
-const present = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T
+const present = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T

@@ -61,7 +61,12 @@ export type Observation =
   /** Capacity does not answer. Never a stop (Law 6). */
   | { readonly sees: 'unreachable'; readonly why: string }
   /** Not yet: an image is on its way, or capacity has no room. */
-  | { readonly sees: 'waiting'; readonly phase: 'queued' | 'pulling'; readonly why: string; readonly pullStartedAt?: number | undefined }
+  | {
+      readonly sees: 'waiting'
+      readonly phase: 'queued' | 'pulling'
+      readonly why: string
+      readonly pullStartedAt?: number | undefined
+    }
   /** Never: a bad image, a refused definition. Begins with ECS's stable prefix, `CannotPullContainerError: ...`. */
   | { readonly sees: 'refused'; readonly reason: string }
   | {

@@ -38,7 +38,12 @@ export interface Step {
 type Present = Extract<Observation, { sees: 'present' }>
 
 /** `seen` is absent at the first look: then only the record speaks, and the step says what to ask capacity. */
-export function step(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
+export function step(
+  task: Task,
+  definition: TaskDefinition,
+  seen: Observation | undefined,
+  now: number,
+): Step {
   const next = decide(task, definition, seen, now)
   return next.task === task ? next : { ...next, task: { ...next.task, version: task.version + 1 } }
 }
@@ -50,9 +55,13 @@ function decide(task: Task, definition: TaskDefinition, seen: Observation | unde
     case 'PROVISIONING':
     case 'PENDING':
     case 'ACTIVATING':
-      return task.desiredStatus === 'RUNNING' ? starting(task, definition, seen, now) : ending(task, definition, seen, now)
+      return task.desiredStatus === 'RUNNING'
+        ? starting(task, definition, seen, now)
+        : ending(task, definition, seen, now)
     case 'RUNNING':
-      return task.desiredStatus === 'RUNNING' ? running(task, definition, seen, now) : ending(task, definition, seen, now)
+      return task.desiredStatus === 'RUNNING'
+        ? running(task, definition, seen, now)
+        : ending(task, definition, seen, now)
     case 'DEACTIVATING':
     case 'STOPPING':
     case 'DEPROVISIONING':
@@ -62,7 +71,11 @@ function decide(task: Task, definition: TaskDefinition, seen: Observation | unde
 
 function starting(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
   const late = now >= task.launchBy
-  const wait = (next = task): Step => ({ task: next, act: 'wait', lookAfter: lookAfter(now - task.createdAt) })
+  const wait = (next = task): Step => ({
+    task: next,
+    act: 'wait',
+    lookAfter: lookAfter(now - task.createdAt),
+  })
   switch (seen?.sees) {
     case undefined:
       // Past its deadline nothing new is begun, but what was begun in time may be there: look first.
@@ -70,7 +83,9 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
     case 'unreachable':
       return wait()
     case 'absent':
-      return late ? toStop(task, 'TaskFailedToStart', tooLate(task, 'no capacity took it'), now, 'stop') : wait()
+      return late
+        ? toStop(task, 'TaskFailedToStart', tooLate(task, 'no capacity took it'), now, 'stop')
+        : wait()
     case 'waiting': {
       if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
       if (seen.phase !== 'pulling' || task.lastStatus === 'PENDING') return wait()
@@ -98,7 +113,11 @@ function started(task: Task, definition: TaskDefinition, seen: Present, now: num
       return toStop(next, 'TaskFailedToStart', tooLate(task, 'its containers could not be made'), now, 'stop')
     }
     // Something may start as soon as another moves; a launch made it all it could, so only new room asks for more.
-    return { task: next, act: 'wait', lookAfter: lookAfter(now - (latest(seen.containers, 'startedAt') ?? task.createdAt)) }
+    return {
+      task: next,
+      act: 'wait',
+      lookAfter: lookAfter(now - (latest(seen.containers, 'startedAt') ?? task.createdAt)),
+    }
   }
   const startedAt = latest(seen.containers, 'startedAt') ?? now
   return { task: changed(next, { lastStatus: 'RUNNING', startedAt }), act: 'rest' }
@@ -115,7 +134,13 @@ function running(task: Task, definition: TaskDefinition, seen: Observation | und
     case 'fenced':
     case 'refused': {
       const gone = lost(task)
-      const next = toStop(gone, 'EssentialContainerExited', 'The task was removed from its capacity by someone else', now, 'stop')
+      const next = toStop(
+        gone,
+        'EssentialContainerExited',
+        'The task was removed from its capacity by someone else',
+        now,
+        'stop',
+      )
       return seen.sees === 'fenced' ? stopped(next.task, now) : next
     }
     case 'present': {
@@ -148,7 +173,8 @@ function ending(task: Task, definition: TaskDefinition, seen: Observation | unde
         // With none made yet, a launch may still be making one.
         return seen.containers.length === 0 ? { task: next, act: 'stop' } : stopped(next, now, seen)
       }
-      if (task.lastStatus !== 'STOPPING') return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop' }
+      if (task.lastStatus !== 'STOPPING')
+        return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop' }
       // What waited for a dependent may stop once that one has ended; and a signal that never went out, or a
       // kill that an engine restart forgot, is sent again once the longest grace has passed.
       const before = new Set(stoppable(definition, asSeen(task)))
@@ -168,7 +194,10 @@ function endOf(task: Task): { code: StopCode; reason: string } | undefined {
   if (over.length === 0) return undefined
   const neverRan = over.find((c) => c.runtimeId === undefined)
   if (neverRan && task.startedAt === undefined) {
-    return { code: 'TaskFailedToStart', reason: neverRan.reason ?? 'Essential container in task could not start' }
+    return {
+      code: 'TaskFailedToStart',
+      reason: neverRan.reason ?? 'Essential container in task could not start',
+    }
   }
   return { code: 'EssentialContainerExited', reason: 'Essential container in task exited' }
 }
@@ -240,12 +269,15 @@ function merge(task: Task, seen: Present, blocked: readonly { name: string; reas
 /** Capacity forgot the task: containers that ran are gone, with no exit code to report. */
 const lost = (task: Task): Task =>
   changed(task, {
-    containers: task.containers.map((c) => (c.status === 'STOPPED' ? c : { ...c, status: 'STOPPED', reason: REMOVED })),
+    containers: task.containers.map((c) =>
+      c.status === 'STOPPED' ? c : { ...c, status: 'STOPPED', reason: REMOVED },
+    ),
   })
 
 const changed = (task: Task, fields: Partial<Task>): Task => ({ ...task, ...fields })
 
-const given = <K extends string, V>(name: K, value: V | undefined) => (value === undefined ? {} : { [name]: value })
+const given = <K extends string, V>(name: K, value: V | undefined) =>
+  value === undefined ? {} : { [name]: value }
 
 const equal = (a: TaskContainer, b: TaskContainer) =>
   a.status === b.status &&
@@ -264,7 +296,11 @@ function latest(containers: readonly SeenContainer[], field: 'startedAt' | 'fini
 const asSeen = (task: Task): SeenContainer[] =>
   task.containers
     .filter((c) => c.status !== 'PENDING')
-    .map((c) => ({ name: c.name, state: c.status === 'RUNNING' ? 'running' : 'exited', exitCode: c.exitCode }))
+    .map((c) => ({
+      name: c.name,
+      state: c.status === 'RUNNING' ? 'running' : 'exited',
+      exitCode: c.exitCode,
+    }))
 
 /** The longest a stop may take: along a chain of dependencies the timeouts add up (facts: ECS 6, stop ordering); ten seconds for the engine. */
 function graceMs(definition: TaskDefinition): number {

@@ -1,5 +1,5 @@
-import { moment } from '../domain/moment.ts'
 import type { Moment, Scope } from '../domain/decision.ts'
+import { moment } from '../domain/moment.ts'
 import type { Capacity, Queue, Store } from '../domain/ports.ts'
 import { openCapacity } from '../infra/capacity/drivers.ts'
 import { type Config, readConfig } from '../infra/config.ts'

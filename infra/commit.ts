@@ -9,7 +9,10 @@ export interface CommitPorts {
 }
 
 /** Writes in order, each under its condition, then the effects (Law 3). `'stale'`: a write lost its race and nothing after it happened. */
-export async function commit(decision: Decision<unknown>, { store, queue }: CommitPorts): Promise<'done' | 'stale'> {
+export async function commit(
+  decision: Decision<unknown>,
+  { store, queue }: CommitPorts,
+): Promise<'done' | 'stale'> {
   for (const change of decision.changes ?? []) {
     if ((await store.write(change)) === 'stale') return 'stale'
   }

@@ -60,10 +60,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 function readKeys(text: string): Map<string, { secret: string }> {
-  const pairs = text.split(',').filter(Boolean).map((pair) => {
-    const [id, ...secret] = pair.split(':')
-    return [id!.trim(), { secret: secret.join(':').trim() }] as const
-  })
+  const pairs = text
+    .split(',')
+    .filter(Boolean)
+    .map((pair) => {
+      const [id, ...secret] = pair.split(':')
+      return [id!.trim(), { secret: secret.join(':').trim() }] as const
+    })
   return new Map(pairs.filter(([id, { secret }]) => id && secret))
 }
 

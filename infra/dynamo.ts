@@ -22,7 +22,10 @@ export interface TableOptions {
   readonly onUnits?: ((units: ConsumedCapacity) => void) | undefined
 }
 
-export function dynamoClient({ region, endpoint }: Pick<TableOptions, 'region' | 'endpoint'>): DynamoDBClient {
+export function dynamoClient({
+  region,
+  endpoint,
+}: Pick<TableOptions, 'region' | 'endpoint'>): DynamoDBClient {
   return new DynamoDBClient({
     region,
     ...(endpoint && { endpoint, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }),
@@ -78,7 +81,11 @@ function stretch(q: Query | ListQuery, pk: string, sk: string) {
   return {
     KeyConditionExpression: '#p = :p AND #s BETWEEN :low AND :high',
     ExpressionAttributeNames: { '#p': pk, '#s': sk },
-    ExpressionAttributeValues: { ':p': { S: 'pk' in q ? q.pk : q.lpk }, ':low': { S: low }, ':high': { S: high } },
+    ExpressionAttributeValues: {
+      ':p': { S: 'pk' in q ? q.pk : q.lpk },
+      ':low': { S: low },
+      ':high': { S: high },
+    },
     ScanIndexForward: !q.descending,
   }
 }
@@ -94,7 +101,10 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
     try {
       return await call()
     } catch (cause) {
-      throw new Unavailable(`The table did not answer (${what}: ${cause instanceof Error ? cause.message || cause.name : String(cause)})`, cause)
+      throw new Unavailable(
+        `The table did not answer (${what}: ${cause instanceof Error ? cause.message || cause.name : String(cause)})`,
+        cause,
+      )
     }
   }
 
@@ -105,7 +115,10 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
       if (round > 20) throw new Unavailable('The table kept putting reads off')
       const now = wanted.slice(0, 100)
       const out = await client.send(
-        new BatchGetItemCommand({ RequestItems: { [TableName]: { Keys: now, ConsistentRead: true } }, ...counted }),
+        new BatchGetItemCommand({
+          RequestItems: { [TableName]: { Keys: now, ConsistentRead: true } },
+          ...counted,
+        }),
       )
       count(out.ConsumedCapacity)
       for (const item of out.Responses?.[TableName] ?? []) {
@@ -117,7 +130,11 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
     return found
   }
 
-  const page = async <T>(q: Query | ListQuery, index: boolean, shape: (item: Item) => T): Promise<Page<T>> => {
+  const page = async <T>(
+    q: Query | ListQuery,
+    index: boolean,
+    shape: (item: Item) => T,
+  ): Promise<Page<T>> => {
     const sort = index ? 'lsk' : 'sk'
     const items: Item[] = []
     let start: Item | undefined
@@ -147,7 +164,9 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
     get: (keys) =>
       asking('get', async () => {
         if (keys.length === 1) {
-          const out = await client.send(new GetItemCommand({ TableName, Key: itemKey(keys[0]!), ConsistentRead: true, ...counted }))
+          const out = await client.send(
+            new GetItemCommand({ TableName, Key: itemKey(keys[0]!), ConsistentRead: true, ...counted }),
+          )
           count(out.ConsumedCapacity)
           return [out.Item && fromItem(out.Item)]
         }
@@ -163,7 +182,10 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
               Item: toItem(change),
               ...(change.expect === 'absent'
                 ? { ConditionExpression: 'attribute_not_exists(pk)' }
-                : { ConditionExpression: 'rev = :rev', ExpressionAttributeValues: { ':rev': { N: String(change.expect) } } }),
+                : {
+                    ConditionExpression: 'rev = :rev',
+                    ExpressionAttributeValues: { ':rev': { N: String(change.expect) } },
+                  }),
               ...counted,
             }),
           )

@@ -8,7 +8,10 @@ export function logAt(least: Level): Log {
   return (level, message, detail = {}) => {
     if (order.indexOf(level) < order.indexOf(least)) return
     const shown = Object.fromEntries(
-      Object.entries(detail).map(([k, v]) => [k, v instanceof Error ? { name: v.name, message: v.message, stack: v.stack } : v]),
+      Object.entries(detail).map(([k, v]) => [
+        k,
+        v instanceof Error ? { name: v.name, message: v.message, stack: v.stack } : v,
+      ]),
     )
     process.stderr.write(`${JSON.stringify({ level, message, ...shown })}\n`)
   }

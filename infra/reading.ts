@@ -1,6 +1,5 @@
-import type { Reading } from '../domain/decision.ts'
+import type { Read, Reading } from '../domain/decision.ts'
 import type { Store } from '../domain/ports.ts'
-import type { Read } from '../domain/decision.ts'
 
 function answer(read: Read, store: Store): Promise<unknown> {
   switch (read.read) {

@@ -9,10 +9,16 @@ export interface QueueOptions {
   readonly queueEndpoint?: string | undefined
 }
 
-export function sqsClient({ region, queueEndpoint }: Pick<QueueOptions, 'region' | 'queueEndpoint'>): SQSClient {
+export function sqsClient({
+  region,
+  queueEndpoint,
+}: Pick<QueueOptions, 'region' | 'queueEndpoint'>): SQSClient {
   return new SQSClient({
     region,
-    ...(queueEndpoint && { endpoint: queueEndpoint, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }),
+    ...(queueEndpoint && {
+      endpoint: queueEndpoint,
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    }),
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
   })
@@ -38,9 +44,15 @@ export function sqsQueue(options: QueueOptions, client = sqsClient(options)): Qu
           )
           failed = out.Failed
         } catch (cause) {
-          throw new Unavailable(`The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`, cause)
+          throw new Unavailable(
+            `The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`,
+            cause,
+          )
         }
-        if (failed?.length) throw new Unavailable(`The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`)
+        if (failed?.length)
+          throw new Unavailable(
+            `The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`,
+          )
       }
     },
   }

@@ -1,7 +1,8 @@
 import type { RunTaskRequest } from '@aws-sdk/client-ecs'
-import { Refusal, invalidParameter, unsupported } from '../errors.ts'
+import { invalidParameter, Refusal, unsupported } from '../errors.ts'
 import { checkOverrideSize } from '../fargate.ts'
 import type { Cluster, Task, TaskDefinitionRecord } from '../model.ts'
+import { checkTags } from './tag-rules.ts'
 
 const CAPACITY_PROVIDERS = new Set(['FARGATE', 'FARGATE_SPOT'])
 
@@ -16,17 +17,25 @@ export function judgeRunTask(input: RunTaskRequest, record: TaskDefinitionRecord
 
 /** Asked for and not built: refused by name rather than ignored (Law 11). */
 function notDoneYet(input: RunTaskRequest): void {
-  if (input.enableExecuteCommand) throw unsupported('Slipway does not run ECS Exec yet: enableExecuteCommand must be false.')
-  if (input.volumeConfigurations?.length) throw unsupported('Slipway does not attach EBS volumes: volumeConfigurations must be empty.')
-  if (input.placementConstraints?.length) throw unsupported('Slipway has no hosts to choose between: placementConstraints must be empty.')
-  if (input.placementStrategy?.length) throw unsupported('Slipway has no hosts to choose between: placementStrategy must be empty.')
-  if (input.launchType === 'EXTERNAL') throw unsupported('Slipway has no external instances: launchType must be FARGATE or EC2.')
-  if (input.launchType === 'MANAGED_INSTANCES') throw unsupported('Slipway has no managed instances: launchType must be FARGATE or EC2.')
+  if (input.enableExecuteCommand)
+    throw unsupported('Slipway does not run ECS Exec yet: enableExecuteCommand must be false.')
+  if (input.volumeConfigurations?.length)
+    throw unsupported('Slipway does not attach EBS volumes: volumeConfigurations must be empty.')
+  if (input.placementConstraints?.length)
+    throw unsupported('Slipway has no hosts to choose between: placementConstraints must be empty.')
+  if (input.placementStrategy?.length)
+    throw unsupported('Slipway has no hosts to choose between: placementStrategy must be empty.')
+  if (input.launchType === 'EXTERNAL')
+    throw unsupported('Slipway has no external instances: launchType must be FARGATE or EC2.')
+  if (input.launchType === 'MANAGED_INSTANCES')
+    throw unsupported('Slipway has no managed instances: launchType must be FARGATE or EC2.')
   const overrides = input.overrides
-  if (overrides?.inferenceAcceleratorOverrides?.length) throw unsupported('Slipway has no inference accelerators.')
+  if (overrides?.inferenceAcceleratorOverrides?.length)
+    throw unsupported('Slipway has no inference accelerators.')
   for (const c of overrides?.containerOverrides ?? []) {
     if (c.environmentFiles?.length) throw unsupported('Slipway does not read environment files yet.')
-    if (c.resourceRequirements?.length) throw unsupported('Slipway has no GPUs: resourceRequirements must be empty.')
+    if (c.resourceRequirements?.length)
+      throw unsupported('Slipway has no GPUs: resourceRequirements must be empty.')
   }
 }
 
@@ -37,13 +46,12 @@ function judgeForm(input: RunTaskRequest): void {
   if (input.launchType && input.capacityProviderStrategy?.length) {
     throw invalidParameter('Specify either Launch Type or Capacity Provider Strategy, but not both.')
   }
-  if (input.propagateTags === 'SERVICE') throw invalidParameter('SERVICE is not a valid value for propagateTags when running a task.')
+  if (input.propagateTags === 'SERVICE')
+    throw invalidParameter('SERVICE is not a valid value for propagateTags when running a task.')
   if (input.group?.startsWith('service:')) throw invalidParameter('Invalid namespace for group.')
-  if (JSON.stringify(input.overrides ?? {}).length > 8192) throw invalidParameter('Container Overrides length must be at most 8192')
-  if ((input.tags?.length ?? 0) > 50) throw invalidParameter('Tags can not be more than 50.')
-  for (const tag of input.tags ?? []) {
-    if (/^aws:/i.test(tag.key ?? '')) throw invalidParameter('Tag keys that start with aws: are reserved for system use.')
-  }
+  if (JSON.stringify(input.overrides ?? {}).length > 8192)
+    throw invalidParameter('Container Overrides length must be at most 8192')
+  checkTags(input.tags)
 }
 
 function judgeLaunch(input: RunTaskRequest, { definition }: TaskDefinitionRecord, cluster: Cluster): void {
@@ -67,20 +75,34 @@ function judgeLaunch(input: RunTaskRequest, { definition }: TaskDefinitionRecord
 function judgeNetwork(input: RunTaskRequest, { definition }: TaskDefinitionRecord): void {
   const vpc = input.networkConfiguration?.awsvpcConfiguration
   if (definition.networkMode === 'awsvpc') {
-    if (!vpc) throw invalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+    if (!vpc)
+      throw invalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
     if (!vpc.subnets?.length) throw invalidParameter('subnets can not be empty.')
   } else if (vpc) {
-    throw invalidParameter('Network Configuration is not valid for the given networkMode of this task definition.')
+    throw invalidParameter(
+      'Network Configuration is not valid for the given networkMode of this task definition.',
+    )
   }
 }
 
-function judgeOverrides(input: RunTaskRequest, { definition }: TaskDefinitionRecord): void {
+function judgeOverrides(input: RunTaskRequest, record: TaskDefinitionRecord): void {
+  const { definition } = record
   const names = new Set((definition.containerDefinitions ?? []).map((c) => c.name))
   for (const { name } of input.overrides?.containerOverrides ?? []) {
-    if (!names.has(name)) throw invalidParameter(`Override for container named ${name} is not a container in the TaskDefinition.`)
+    if (!names.has(name))
+      throw invalidParameter(`Override for container named ${name} is not a container in the TaskDefinition.`)
   }
-  const fargate = definition.requiresCompatibilities?.includes('FARGATE') ?? false
-  checkOverrideSize({ cpu: definition.cpu, memory: definition.memory }, input.overrides ?? {}, fargate)
+  sizeOf(input, record)
+}
+
+/** The task's size, overrides over definition; on FARGATE it must be one that Fargate has (facts: ECS 4.1). */
+export function sizeOf(
+  input: RunTaskRequest,
+  record: TaskDefinitionRecord,
+): { cpu?: string | undefined; memory?: string | undefined } {
+  const { definition } = record
+  const fargate = launchOn(input, record).launchType === 'FARGATE'
+  return checkOverrideSize({ cpu: definition.cpu, memory: definition.memory }, input.overrides ?? {}, fargate)
 }
 
 /** Where the tasks of this call count as running: as asked, else FARGATE where the definition requires it, else EC2 (facts: ECS 2.3). */
@@ -98,4 +120,5 @@ export function launchOn(
 }
 
 /** A base is served before any weight (facts: ECS 4.6, strategy maths). */
-const score = (item: { base?: number | undefined; weight?: number | undefined }) => (item.base ?? 0) * 10_000 + (item.weight ?? 0)
+const score = (item: { base?: number | undefined; weight?: number | undefined }) =>
+  (item.base ?? 0) * 10_000 + (item.weight ?? 0)

@@ -9,7 +9,8 @@ import { canonical, hash } from '../moment.ts'
 import { newTask, taskIdOf } from '../new-task.ts'
 import type { Call } from './call.ts'
 import { runnableDefinition } from './find-definition.ts'
-import { judgeRunTask, launchOn } from './run-task-rules.ts'
+import { judgeRunTask, launchOn, sizeOf } from './run-task-rules.ts'
+import { mergeTags } from './tag-rules.ts'
 import { taskAnswer } from './task-answer.ts'
 
 const HOUR_MS = 60 * 60_000
@@ -29,7 +30,11 @@ export const MESSAGE: TokenLife = { from: 'message', ms: 15 * 24 * HOUR_MS }
  * up before anything that may have changed since is judged; a repeated call finds its tasks, finishes what a
  * crash left undone, and starts nothing twice (Law 4).
  */
-export function* runTask(input: RunTaskRequest, call: Call, life: TokenLife = REQUEST): Reading<Decision<RunTaskResponse>> {
+export function* runTask(
+  input: RunTaskRequest,
+  call: Call,
+  life: TokenLife = REQUEST,
+): Reading<Decision<RunTaskResponse>> {
   const { scope, moment } = call
   const { clientToken, ...asked } = input
   const seed = moment.id()
@@ -66,13 +71,17 @@ export function* runTask(input: RunTaskRequest, call: Call, life: TokenLife = RE
     reply: { tasks: tasks.map((t) => taskAnswer(t, scope, { tags: true })), failures: [] },
     changes: [
       ...(known ? [] : [tokenChange]),
-      ...tasks.filter((_, n) => !existing[n]).map((t): Change => ({
-        key: keys.task(scope, t.id),
-        expect: 'absent',
-        record: t,
-        list: keys.liveTask(scope, t.cluster, t.id),
-        due: moment.now + DUE_AFTER_MS,
-      })),
+      ...tasks
+        .filter((_, n) => !existing[n])
+        .map(
+          (t): Change => ({
+            key: keys.task(scope, t.id),
+            expect: 'absent',
+            record: t,
+            list: keys.liveTask(scope, t.cluster, t.id),
+            due: moment.now + DUE_AFTER_MS,
+          }),
+        ),
     ],
     effects: tasks
       .filter((t) => t.lastStatus === 'PROVISIONING')
@@ -84,7 +93,9 @@ const idsOf = (token: RunTaskToken) => Array.from({ length: token.count }, (_, n
 
 /** A new call: everything is judged before anything is stored. */
 function* judge(input: RunTaskRequest, { scope }: Call): Reading<TaskDefinitionRecord> {
-  const cluster: Stored<Cluster> | undefined = yield* get<Cluster>(keys.cluster(scope, clusterName(input.cluster)))
+  const cluster: Stored<Cluster> | undefined = yield* get<Cluster>(
+    keys.cluster(scope, clusterName(input.cluster)),
+  )
   if (cluster?.record.status !== 'ACTIVE') throw clusterNotFound()
   const definition = yield* runnableDefinition(input.taskDefinition ?? '', scope)
   judgeRunTask(input, definition, cluster.record)
@@ -98,19 +109,26 @@ function* definitionOf(token: RunTaskToken, { scope }: Call): Reading<TaskDefini
   return found.record
 }
 
-function asTask(id: string, token: RunTaskToken, input: RunTaskRequest, definition: TaskDefinitionRecord): Task {
+function asTask(
+  id: string,
+  token: RunTaskToken,
+  input: RunTaskRequest,
+  definition: TaskDefinitionRecord,
+): Task {
   return newTask(
     {
       id,
       cluster: token.cluster,
       createdAt: token.createdAt,
       ...launchOn(input, definition),
+      ...sizeOf(input, definition),
       group: input.group,
       startedBy: input.startedBy,
       tags: tagsOf(input, definition, token.cluster),
       overrides: input.overrides,
       network: input.networkConfiguration,
-      platformVersion: input.platformVersion && input.platformVersion !== 'LATEST' ? input.platformVersion : undefined,
+      platformVersion:
+        input.platformVersion && input.platformVersion !== 'LATEST' ? input.platformVersion : undefined,
     },
     definition,
   )
@@ -118,10 +136,7 @@ function asTask(id: string, token: RunTaskToken, input: RunTaskRequest, definiti
 
 /** The request's tags win over the definition's (facts: ECS 2.3, 3.2). */
 function tagsOf(input: RunTaskRequest, definition: TaskDefinitionRecord, cluster: string): Tag[] {
-  const layers = [
-    ...(input.enableECSManagedTags ? [{ key: 'aws:ecs:clusterName', value: cluster }] : []),
-    ...(input.propagateTags === 'TASK_DEFINITION' ? (definition.tags ?? []) : []),
-    ...(input.tags ?? []),
-  ]
-  return [...new Map(layers.map((t) => [t.key, t])).values()]
+  const managed = input.enableECSManagedTags ? [{ key: 'aws:ecs:clusterName', value: cluster }] : []
+  const propagated = input.propagateTags === 'TASK_DEFINITION' ? (definition.tags ?? []) : []
+  return mergeTags(mergeTags(managed, propagated), input.tags ?? [])
 }

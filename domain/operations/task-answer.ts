@@ -1,4 +1,4 @@
-import type { Attachment, Container, Task as ApiTask } from '@aws-sdk/client-ecs'
+import type { Task as ApiTask, Attachment, Container } from '@aws-sdk/client-ecs'
 import { clusterArn, containerArn, taskArn, taskDefinitionArn } from '../arn.ts'
 import type { Scope } from '../decision.ts'
 import type { Task, TaskContainer } from '../model.ts'
@@ -59,7 +59,13 @@ export function taskAnswer(task: Task, scope: Scope, show: { tags: boolean }): A
   }
 }
 
-function containerAnswer(c: TaskContainer, task: Task, arn: string, scope: Scope, attachmentId: string | undefined): Container {
+function containerAnswer(
+  c: TaskContainer,
+  task: Task,
+  arn: string,
+  scope: Scope,
+  attachmentId: string | undefined,
+): Container {
   return {
     containerArn: containerArn(scope, task.cluster, task.id, uuid(`${task.id}/${c.name}`)),
     taskArn: arn,

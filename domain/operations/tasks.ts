@@ -26,7 +26,9 @@ function taskId(given: string, cluster: string): string {
   }
   const [owner] = arn.path
   if (arn.path.length === 2 && owner !== cluster) {
-    throw invalidParameter(`Invalid identifier: Identifier is for cluster ${owner}. Your cluster is ${cluster}`)
+    throw invalidParameter(
+      `Invalid identifier: Identifier is for cluster ${owner}. Your cluster is ${cluster}`,
+    )
   }
   return arn.path.at(-1)!
 }
@@ -39,7 +41,10 @@ function* activeCluster(given: string | undefined, scope: Scope): Reading<string
 }
 
 /** Up to 100 tasks; unknown ones are failures, not errors (facts: ECS 2.3). */
-export function* describeTasks(input: DescribeTasksRequest, { scope }: Call): Reading<Decision<DescribeTasksResponse>> {
+export function* describeTasks(
+  input: DescribeTasksRequest,
+  { scope }: Call,
+): Reading<Decision<DescribeTasksResponse>> {
   if (!input.tasks?.length) throw invalidParameter('Tasks cannot be empty.')
   if (input.tasks.length > 100) throw invalidParameter('Tasks cannot have more than 100 elements.')
   const cluster = yield* activeCluster(input.cluster, scope)
@@ -50,13 +55,18 @@ export function* describeTasks(input: DescribeTasksRequest, { scope }: Call): Re
   return {
     reply: {
       tasks: mine.filter((t) => t !== undefined).map((t) => taskAnswer(t, scope, { tags })),
-      failures: ids.filter((_, n) => !mine[n]).map((id) => ({ arn: taskArn(scope, cluster, id), reason: 'MISSING' })),
+      failures: ids
+        .filter((_, n) => !mine[n])
+        .map((id) => ({ arn: taskArn(scope, cluster, id), reason: 'MISSING' })),
     },
   }
 }
 
 /** Desired status goes to STOPPED at once; the worker does the rest. Again on the same task: the same answer (facts: ECS 2.3). */
-export function* stopTask(input: StopTaskRequest, { scope, moment }: Call): Reading<Decision<StopTaskResponse>> {
+export function* stopTask(
+  input: StopTaskRequest,
+  { scope, moment }: Call,
+): Reading<Decision<StopTaskResponse>> {
   const cluster = yield* activeCluster(input.cluster, scope)
   const key = keys.task(scope, taskId(input.task ?? '', cluster))
   const stored = yield* get<Task>(key)
@@ -67,7 +77,9 @@ export function* stopTask(input: StopTaskRequest, { scope, moment }: Call): Read
   const record = { ...next, version: task.version + 1 }
   return {
     reply: { task: taskAnswer(record, scope, { tags: false }) },
-    changes: [{ key, expect: stored.rev, record, list: stored.list, due: dueOf(stored.due, true, moment.now) }],
+    changes: [
+      { key, expect: stored.rev, record, list: stored.list, due: dueOf(stored.due, true, moment.now) },
+    ],
     effects: [{ effect: 'wake', wake: { key, look: stored.rev + 1 } }],
   }
 }
@@ -88,9 +100,17 @@ export function* listTasks(input: ListTasksRequest, { scope }: Call): Reading<De
   if (input.serviceName !== undefined) throw new Refusal('ServiceNotFoundException', 'Service not found.')
   const stopped = input.desiredStatus === 'STOPPED'
   const parts = [
-    ...keys.shards.map((s) => ({ lpk: keys.livePartition(scope, s), prefix: keys.liveTasksPrefix(cluster), descending: false })),
+    ...keys.shards.map((s) => ({
+      lpk: keys.livePartition(scope, s),
+      prefix: keys.liveTasksPrefix(cluster),
+      descending: false,
+    })),
     ...(stopped
-      ? keys.shards.map((s) => ({ lpk: keys.stoppedPartition(scope, cluster, s), prefix: undefined, descending: true }))
+      ? keys.shards.map((s) => ({
+          lpk: keys.stoppedPartition(scope, cluster, s),
+          prefix: undefined,
+          descending: true,
+        }))
       : []),
   ]
   const most = input.maxResults ?? 100
@@ -106,13 +126,17 @@ export function* listTasks(input: ListTasksRequest, { scope }: Call): Reading<De
       if (matches(records[n], input, cluster)) taskArns.push(taskArn(scope, cluster, records[n]!.record.id))
     }
     if (page.next === undefined) place = { part: place.part + 1 }
-    if (taskArns.length === most && place.part < parts.length) return { reply: { taskArns, nextToken: encodePage(place) } }
+    if (taskArns.length === most && place.part < parts.length)
+      return { reply: { taskArns, nextToken: encodePage(place) } }
   }
   return { reply: { taskArns } }
 }
 
 function judgeFilters(input: ListTasksRequest): void {
-  if (input.startedBy !== undefined && (input.family !== undefined || input.serviceName !== undefined || input.containerInstance !== undefined)) {
+  if (
+    input.startedBy !== undefined &&
+    (input.family !== undefined || input.serviceName !== undefined || input.containerInstance !== undefined)
+  ) {
     throw invalidParameter('startedBy must be the only filter.')
   }
   if (input.containerInstance !== undefined) {

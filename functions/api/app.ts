@@ -63,32 +63,51 @@ export function app(options: AppOptions): Hono {
       if (target.startsWith(ECS)) {
         const caller = `arn:aws:iam::${ports.scope.account}:user/${accessKeyId}`
         const name = target.slice(ECS.length)
-        if (options.cannotRun && name === 'RunTask') throw new Refusal('UnsupportedFeatureException', options.cannotRun)
+        if (options.cannotRun && name === 'RunTask')
+          throw new Refusal('UnsupportedFeatureException', options.cannotRun)
         const text = await answerEcs(name, new TextDecoder().decode(request.body), { caller, seed }, ports)
         return new Response(text, { headers: headersOf(seed) })
       }
-      const behind = target.startsWith('Logs_20140328.') ? local?.logs : isSqs(c, target) ? local?.sqs : undefined
+      const behind = target.startsWith('Logs_20140328.')
+        ? local?.logs
+        : isSqs(c, target)
+          ? local?.sqs
+          : undefined
       if (behind) return await through(behind, request)
-      throw new Refusal('UnknownOperationException', target ? `Slipway does not know the service of ${target.slice(0, 100)}` : 'The header X-Amz-Target is missing')
+      throw new Refusal(
+        'UnknownOperationException',
+        target
+          ? `Slipway does not know the service of ${target.slice(0, 100)}`
+          : 'The header X-Amz-Target is missing',
+      )
     } catch (error) {
       return refused(c, refusalOf(error, ports), seed)
     }
   })
 
-  edge.notFound((c) => refused(c, new Refusal('UnknownOperationException', 'Not found: requests are POST / with X-Amz-Target', {}, 404), randomUUID()))
+  edge.notFound((c) =>
+    refused(
+      c,
+      new Refusal('UnknownOperationException', 'Not found: requests are POST / with X-Amz-Target', {}, 404),
+      randomUUID(),
+    ),
+  )
   edge.onError((error, c) => refused(c, refusalOf(error, ports), randomUUID()))
   return edge
 }
 
 /** SQS in its JSON form names its target; older clients send a form with an Action, or post to a queue's own path. */
 const isSqs = (c: Context, target: string): boolean =>
-  target.startsWith('AmazonSQS.') || (target === '' && (c.req.header('content-type') ?? '').startsWith('application/x-www-form-urlencoded'))
+  target.startsWith('AmazonSQS.') ||
+  (target === '' && (c.req.header('content-type') ?? '').startsWith('application/x-www-form-urlencoded'))
 
 async function through(behind: Behind, request: Awaited<ReturnType<typeof passed>>): Promise<Response> {
   try {
     return await passOn(behind, request)
   } catch (error) {
-    throw unavailable(`What answers this service on this machine is away (${error instanceof Error ? error.message : String(error)}). Please try again.`)
+    throw unavailable(
+      `What answers this service on this machine is away (${error instanceof Error ? error.message : String(error)}). Please try again.`,
+    )
   }
 }
 
@@ -114,11 +133,12 @@ function refused(c: Context, refusal: Refusal, requestId: string): Response {
   const { type, message, status, extra } = refusal
   if (isSqs(c, c.req.header('x-amz-target') ?? '') && !c.req.header('x-amz-target')) {
     const fault = status < 500 ? 'Sender' : 'Receiver'
-    const xml = `<ErrorResponse><Error><Type>${fault}</Type><Code>${type}</Code><Message>${escape(message)}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`
+    const xml = `<ErrorResponse><Error><Type>${fault}</Type><Code>${type}</Code><Message>${xmlText(message)}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`
     return new Response(xml, { status, headers: { ...headersOf(requestId), 'content-type': 'text/xml' } })
   }
   const body = JSON.stringify({ __type: type, message, ...extra })
   return new Response(body, { status, headers: { ...headersOf(requestId), 'x-amzn-errortype': type } })
 }
 
-const escape = (text: string) => text.replace(/[<>&]/g, (ch) => (ch === '<' ? '&lt;' : ch === '>' ? '&gt;' : '&amp;'))
+const xmlText = (text: string) =>
+  text.replace(/[<>&]/g, (ch) => (ch === '<' ? '&lt;' : ch === '>' ? '&gt;' : '&amp;'))

@@ -19,7 +19,9 @@ async function open() {
         logs: local.logsDoor ? { socketPath: local.logsDoor } : undefined,
         control: local.controlSocket ? { socketPath: local.controlSocket } : undefined,
       },
-      cannotRun: canRun(config.capacity) ? undefined : `Slipway has no driver for the capacity '${config.capacity}' yet.`,
+      cannotRun: canRun(config.capacity)
+        ? undefined
+        : `Slipway has no driver for the capacity '${config.capacity}' yet.`,
     }),
   )
 }

@@ -1,6 +1,5 @@
-import type { Scope } from '../../domain/decision.ts'
+import type { Decision, Reading, Scope } from '../../domain/decision.ts'
 import { Refusal, unavailable, unsupported } from '../../domain/errors.ts'
-import type { Decision, Reading } from '../../domain/decision.ts'
 import type { Call } from '../../domain/operations/call.ts'
 import { Unavailable } from '../../domain/ports.ts'
 import { decodeInput, encodeOutput } from '../../domain/wire/codec.ts'
@@ -12,8 +11,14 @@ import { type Operation, operations } from './table.ts'
 const isOperation = (name: string): name is OperationName => Object.hasOwn(operations, name)
 
 /** One ECS request from its name and body to the text of its answer: decode, load, decide, commit, encode. */
-export async function answerEcs(name: string, body: string, who: { caller: string; seed: string }, ports: Ports): Promise<string> {
-  if (!isOperation(name)) throw new Refusal('UnknownOperationException', `Unknown operation ${name.slice(0, 100)}`)
+export async function answerEcs(
+  name: string,
+  body: string,
+  who: { caller: string; seed: string },
+  ports: Ports,
+): Promise<string> {
+  if (!isOperation(name))
+    throw new Refusal('UnknownOperationException', `Unknown operation ${name.slice(0, 100)}`)
   const operation = operationNamed(name)
   const input = decodeInput(operationSchemas[name], body) as Input<typeof name>
   return encodeOutput(operationSchemas[name], await perform(operation, input, who, ports))

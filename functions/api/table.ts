@@ -1,6 +1,11 @@
 import type { Decision, Reading } from '../../domain/decision.ts'
 import type { Call } from '../../domain/operations/call.ts'
-import { createCluster, deleteCluster, describeClusters, listClusters } from '../../domain/operations/clusters.ts'
+import {
+  createCluster,
+  deleteCluster,
+  describeClusters,
+  listClusters,
+} from '../../domain/operations/clusters.ts'
 import { runTask } from '../../domain/operations/run-task.ts'
 import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
 import {
@@ -29,7 +34,9 @@ const gateways: Refused = { refuses: 'gateways are not built' }
 const express: Refused = { refuses: 'Express services are not built yet' }
 const hosts: Refused = { refuses: 'Slipway has no container instances: capacity has no host to manage' }
 const settings: Refused = { refuses: 'account settings are not built yet' }
-const providers: Refused = { refuses: 'capacity providers can not be managed yet: FARGATE and FARGATE_SPOT are always there' }
+const providers: Refused = {
+  refuses: 'capacity providers can not be managed yet: FARGATE and FARGATE_SPOT are always there',
+}
 const protection: Refused = { refuses: 'task protection comes with services' }
 
 /** All 88 operations of the contract package; a missing, unknown or wrongly shaped row does not compile. */

@@ -31,12 +31,19 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
         if (outcome.taken === 'refused') await bury(record, outcome.refusal, client, deadLetterUrl)
         return undefined
       } catch (error) {
-        ports.log('warn', 'A RunTask message could not be taken now; it comes again', { messageId: record.messageId, error })
+        ports.log('warn', 'A RunTask message could not be taken now; it comes again', {
+          messageId: record.messageId,
+          error,
+        })
         return record.messageId
       }
     }),
   )
-  return { batchItemFailures: outcomes.filter((id) => id !== undefined).map((itemIdentifier) => ({ itemIdentifier })) }
+  return {
+    batchItemFailures: outcomes
+      .filter((id) => id !== undefined)
+      .map((itemIdentifier) => ({ itemIdentifier })),
+  }
 }
 
 /** To the dead-letter queue as it came, with the reason under the names that EventBridge uses for it. */

@@ -26,7 +26,12 @@ export async function takeMessage(message: RunTaskMessage, ports: Ports): Promis
     const asked = decodeInput(operationSchemas.RunTask, message.body) as RunTaskRequest
     const input = { ...asked, clientToken: message.messageId }
     const caller = `arn:aws:iam::${ports.scope.account}:role/slipway-run-task-queue`
-    await perform((i: RunTaskRequest, call) => runTask(i, call, MESSAGE), input, { caller, seed: message.messageId }, ports)
+    await perform(
+      (i: RunTaskRequest, call) => runTask(i, call, MESSAGE),
+      input,
+      { caller, seed: message.messageId },
+      ports,
+    )
     return { taken: 'accepted' }
   } catch (error) {
     if (error instanceof Refusal && error.status < 500) return { taken: 'refused', refusal: error }

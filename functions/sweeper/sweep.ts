@@ -50,10 +50,17 @@ async function capacityList({ capacity, log }: Ports): Promise<readonly Listed[]
 }
 
 /** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */
-async function removeUnowned(listed: readonly Listed[], live: ReadonlySet<string>, { store, scope, capacity, log }: Ports): Promise<number> {
+async function removeUnowned(
+  listed: readonly Listed[],
+  live: ReadonlySet<string>,
+  { store, scope, capacity, log }: Ports,
+): Promise<number> {
   // The index may lag: a task missing from it is only a question to the record itself (Law 9).
   const doubtful = listed.filter((l) => !live.has(l.task.id))
-  const records = (await store.get(doubtful.map((l) => keys.task(scope, l.task.id)))) as (Stored<Task> | undefined)[]
+  const records = (await store.get(doubtful.map((l) => keys.task(scope, l.task.id)))) as (
+    | Stored<Task>
+    | undefined
+  )[]
   const unowned = doubtful.filter((l, n) => {
     const task = records[n]?.record
     return parseArn(l.task.arn)?.account === scope.account && (!task || task.lastStatus === 'STOPPED')

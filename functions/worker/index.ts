@@ -11,7 +11,11 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   opened ??= openPorts()
   const ports = await opened
   const outcomes = await Promise.all(event.Records.map((record) => lookAt(record, ports)))
-  return { batchItemFailures: outcomes.filter((id) => id !== undefined).map((itemIdentifier) => ({ itemIdentifier })) }
+  return {
+    batchItemFailures: outcomes
+      .filter((id) => id !== undefined)
+      .map((itemIdentifier) => ({ itemIdentifier })),
+  }
 }
 
 async function lookAt(record: SQSRecord, ports: Ports): Promise<string | undefined> {

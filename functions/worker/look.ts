@@ -71,7 +71,8 @@ async function load(wake: Wake, { store }: Ports): Promise<Stored<Task> | undefi
 
 async function definitionOf(task: Task, { store, scope }: Ports) {
   const [found] = await store.get([keys.revision(scope, task.family, task.revision)])
-  if (!found) throw new Error(`Task ${task.id} names ${task.family}:${task.revision}, which is not in the table`)
+  if (!found)
+    throw new Error(`Task ${task.id} names ${task.family}:${task.revision}, which is not in the table`)
   return (found as Stored<TaskDefinitionRecord>).record.definition
 }
 
@@ -88,7 +89,13 @@ function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Port
   if (task.lastStatus === 'STOPPED') {
     if (!changed) return undefined
     const list = keys.stoppedTask(scope, task.cluster, task.id, task.stoppedAt ?? now)
-    return { key: stored.key, expect: stored.rev, record: task, list, ttl: Math.ceil(now / 1_000) + KEEP_STOPPED_S }
+    return {
+      key: stored.key,
+      expect: stored.rev,
+      record: task,
+      list,
+      ttl: Math.ceil(now / 1_000) + KEEP_STOPPED_S,
+    }
   }
   const overdueAtRest = next.act === 'rest' && stored.due !== undefined && stored.due <= now
   if (!changed && !overdueAtRest) return undefined
@@ -100,7 +107,13 @@ function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Port
  * A delayed look, one chain per write: the look that this record's last write asked for goes on, and so does
  * whoever wrote just now; other wakes leave it to them.
  */
-async function lookLater(wake: Wake, stored: Stored<Task>, wrote: boolean, seconds: number, { queue }: Ports): Promise<void> {
+async function lookLater(
+  wake: Wake,
+  stored: Stored<Task>,
+  wrote: boolean,
+  seconds: number,
+  { queue }: Ports,
+): Promise<void> {
   if (!wrote && wake.look !== stored.rev) return
   await queue.send([{ wake: { key: stored.key, look: stored.rev }, delaySeconds: seconds }])
 }

@@ -6,7 +6,10 @@ import type { Config } from '../config.ts'
 export async function openCapacity(config: Config): Promise<Capacity> {
   switch (config.capacity) {
     case 'docker': {
-      if (!config.local) throw new Error('SLIPWAY_CAPACITY=docker needs a machine with a Docker Engine: SLIPWAY_LOCAL is not set')
+      if (!config.local)
+        throw new Error(
+          'SLIPWAY_CAPACITY=docker needs a machine with a Docker Engine: SLIPWAY_LOCAL is not set',
+        )
       const { dockerCapacity } = await import('./docker/index.ts')
       return dockerCapacity(config.local)
     }
@@ -22,7 +25,9 @@ export async function openCapacity(config: Config): Promise<Capacity> {
 /** A capacity that Slipway has no driver for: every use of it refuses by name (Law 11). */
 function notBuilt(name: string): Capacity {
   const refuse = async () => {
-    throw unsupported(`Slipway has no driver for the capacity '${name}' yet: it can be 'docker' or 'simulated'.`)
+    throw unsupported(
+      `Slipway has no driver for the capacity '${name}' yet: it can be 'docker' or 'simulated'.`,
+    )
   }
   return { launch: refuse, observe: refuse, stop: refuse, list: refuse }
 }

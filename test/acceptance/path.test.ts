@@ -1,6 +1,11 @@
 import { GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
-import { DescribeTasksCommand, RegisterTaskDefinitionCommand, RunTaskCommand, StopTaskCommand } from '@aws-sdk/client-ecs'
-import { ReceiveMessageCommand, GetQueueUrlCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
+import {
+  DescribeTasksCommand,
+  RegisterTaskDefinitionCommand,
+  RunTaskCommand,
+  StopTaskCommand,
+} from '@aws-sdk/client-ecs'
+import { GetQueueUrlCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureEngine } from '../../local/engine.ts'
@@ -40,7 +45,12 @@ async function register(family: string, script: string, more: object = {}) {
           command: sh(script),
           logConfiguration: {
             logDriver: 'awslogs',
-            options: { 'awslogs-group': '/slipway/test', 'awslogs-region': 'us-east-1', 'awslogs-stream-prefix': family, 'awslogs-create-group': 'true' },
+            options: {
+              'awslogs-group': '/slipway/test',
+              'awslogs-region': 'us-east-1',
+              'awslogs-stream-prefix': family,
+              'awslogs-create-group': 'true',
+            },
           },
           ...more,
         },
@@ -66,7 +76,10 @@ const reaches = (taskArn: string, status: string, seconds = 60) =>
 
 /** By the engine's own word, not Slipway's. */
 const containersOf = (taskArn: string, status: string) =>
-  engine.listContainers({ all: true, filters: { label: [`slipway.task=${taskArn}`, 'slipway.container'], status: [status] } })
+  engine.listContainers({
+    all: true,
+    filters: { label: [`slipway.task=${taskArn}`, 'slipway.container'], status: [status] },
+  })
 
 const lines = async (stream: string) => {
   const out = await it0.logs.send(
@@ -82,7 +95,12 @@ describe('what a user of the aws command gets', () => {
       await aws('ecs', 'create-cluster', '--cluster-name', 'demo')
       const logConfiguration = {
         logDriver: 'awslogs',
-        options: { 'awslogs-group': '/demo', 'awslogs-region': 'us-east-1', 'awslogs-stream-prefix': 'd', 'awslogs-create-group': 'true' },
+        options: {
+          'awslogs-group': '/demo',
+          'awslogs-region': 'us-east-1',
+          'awslogs-stream-prefix': 'd',
+          'awslogs-create-group': 'true',
+        },
       }
       const containers = [
         {
@@ -90,7 +108,9 @@ describe('what a user of the aws command gets', () => {
           image,
           memory: 64,
           // The side-car is reached on localhost: one namespace for both.
-          command: sh('trap "exit 7" TERM; until wget -q -O - http://127.0.0.1:8000/who; do sleep 0.1; done; while :; do sleep 0.1; done'),
+          command: sh(
+            'trap "exit 7" TERM; until wget -q -O - http://127.0.0.1:8000/who; do sleep 0.1; done; while :; do sleep 0.1; done',
+          ),
           logConfiguration,
         },
         {
@@ -101,15 +121,38 @@ describe('what a user of the aws command gets', () => {
           command: sh('mkdir /www; echo I am the side-car > /www/who; httpd -f -p 8000 -h /www'),
         },
       ]
-      await aws('ecs', 'register-task-definition', '--family', 'pair', '--container-definitions', JSON.stringify(containers))
-      const run = await aws('ecs', 'run-task', '--cluster', 'demo', '--task-definition', 'pair', '--count', '3')
+      await aws(
+        'ecs',
+        'register-task-definition',
+        '--family',
+        'pair',
+        '--container-definitions',
+        JSON.stringify(containers),
+      )
+      const run = await aws(
+        'ecs',
+        'run-task',
+        '--cluster',
+        'demo',
+        '--task-definition',
+        'pair',
+        '--count',
+        '3',
+      )
       const arns: string[] = run.tasks.map((t: { taskArn: string }) => t.taskArn)
       expect(new Set(arns).size).toBe(3)
       await aws('ecs', 'wait', 'tasks-running', '--cluster', 'demo', '--tasks', ...arns)
 
       const stream = `d/web/${arns[0]!.split('/').at(-1)}`
       const events = await eventually(async () => {
-        const out = await aws('logs', 'get-log-events', '--log-group-name', '/demo', '--log-stream-name', stream)
+        const out = await aws(
+          'logs',
+          'get-log-events',
+          '--log-group-name',
+          '/demo',
+          '--log-stream-name',
+          stream,
+        )
         return out.events.length > 0 ? out.events : undefined
       })
       expect(events[0].message).toBe('I am the side-car')
@@ -117,7 +160,11 @@ describe('what a user of the aws command gets', () => {
       await aws('ecs', 'stop-task', '--cluster', 'demo', '--task', arns[0]!, '--reason', 'enough')
       await aws('ecs', 'wait', 'tasks-stopped', '--cluster', 'demo', '--tasks', arns[0]!)
       const { tasks } = await aws('ecs', 'describe-tasks', '--cluster', 'demo', '--tasks', arns[0]!)
-      expect(tasks[0]).toMatchObject({ lastStatus: 'STOPPED', stopCode: 'UserInitiated', stoppedReason: 'enough' })
+      expect(tasks[0]).toMatchObject({
+        lastStatus: 'STOPPED',
+        stopCode: 'UserInitiated',
+        stoppedReason: 'enough',
+      })
       expect(tasks[0].containers.find((c: { name: string }) => c.name === 'web').exitCode).toBe(7)
       const left = await aws('ecs', 'list-tasks', '--cluster', 'demo')
       expect(left.taskArns.sort()).toEqual(arns.slice(1).sort())
@@ -132,18 +179,27 @@ describe('what becomes of accepted work when everything is killed', () => {
   it('adopts what runs, reports what ended meanwhile with its true exit code, and keeps every log line once', async () => {
     await aws('ecs', 'create-cluster')
     const long = await register('long', 'echo up; trap "echo bye; exit 9" TERM; while :; do sleep 0.1; done')
-    const short = await register('short', 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 0.25; done; exit 5')
+    const short = await register(
+      'short',
+      'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 0.25; done; exit 5',
+    )
     const runs = [long, short].map((taskDefinition) => it0.ecs.send(new RunTaskCommand({ taskDefinition })))
     const [stays, ends] = (await Promise.all(runs)).map((r) => r.tasks![0]!.taskArn!)
     await Promise.all([reaches(stays!, 'RUNNING'), reaches(ends!, 'RUNNING')])
 
     await it0.kill()
-    await eventually(async () => ((await containersOf(ends!, 'exited')).length === 1 ? true : undefined), 60, 'the engine to see its end')
+    await eventually(
+      async () => ((await containersOf(ends!, 'exited')).length === 1 ? true : undefined),
+      60,
+      'the engine to see its end',
+    )
     await it0.start()
 
     const over = await reaches(ends!, 'STOPPED')
     expect(over).toMatchObject({ stopCode: 'EssentialContainerExited', containers: [{ exitCode: 5 }] })
-    expect(await lines(`short/main/${ends!.split('/').at(-1)}`)).toEqual(Array.from({ length: 12 }, (_, n) => `line ${n + 1}`))
+    expect(await lines(`short/main/${ends!.split('/').at(-1)}`)).toEqual(
+      Array.from({ length: 12 }, (_, n) => `line ${n + 1}`),
+    )
     expect((await describeTask(stays!)).lastStatus).toBe('RUNNING')
 
     await it0.ecs.send(new StopTaskCommand({ task: stays! }))
@@ -166,7 +222,8 @@ describe('what becomes of accepted work when everything is killed', () => {
 })
 
 describe('the queue door', () => {
-  const queueUrl = async (QueueName: string) => (await it0.sqs.send(new GetQueueUrlCommand({ QueueName }))).QueueUrl!
+  const queueUrl = async (QueueName: string) =>
+    (await it0.sqs.send(new GetQueueUrlCommand({ QueueName }))).QueueUrl!
 
   it('runs a message that is a RunTask request, once, under its message id', async () => {
     const taskDefinition = await register('from-queue', 'exit 6')
@@ -175,19 +232,34 @@ describe('the queue door', () => {
     const body = JSON.stringify({ taskDefinition, startedBy: 'a-message' })
     await it0.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: body }))
     const arn = await eventually(async () => {
-      const { taskArns } = await aws('ecs', 'list-tasks', '--started-by', 'a-message', '--desired-status', 'STOPPED')
+      const { taskArns } = await aws(
+        'ecs',
+        'list-tasks',
+        '--started-by',
+        'a-message',
+        '--desired-status',
+        'STOPPED',
+      )
       return taskArns[0] as string | undefined
     })
-    expect(await reaches(arn, 'STOPPED')).toMatchObject({ startedBy: 'a-message', containers: [{ exitCode: 6 }] })
+    expect(await reaches(arn, 'STOPPED')).toMatchObject({
+      startedBy: 'a-message',
+      containers: [{ exitCode: 6 }],
+    })
   }, 60_000)
 
   it('puts a request that is refused on the dead-letter queue, with the reason', async () => {
     await it0.sqs.send(
-      new SendMessageCommand({ QueueUrl: await queueUrl('slipway-run-task'), MessageBody: '{"taskDefinition":"nobody-knows"}' }),
+      new SendMessageCommand({
+        QueueUrl: await queueUrl('slipway-run-task'),
+        MessageBody: '{"taskDefinition":"nobody-knows"}',
+      }),
     )
     const QueueUrl = await queueUrl('slipway-run-task-dlq')
     const message = await eventually(async () => {
-      const out = await it0.sqs.send(new ReceiveMessageCommand({ QueueUrl, MessageAttributeNames: ['All'], WaitTimeSeconds: 1 }))
+      const out = await it0.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MessageAttributeNames: ['All'], WaitTimeSeconds: 1 }),
+      )
       return out.Messages?.[0]
     })
     expect(message.Body).toBe('{"taskDefinition":"nobody-knows"}')

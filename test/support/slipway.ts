@@ -35,7 +35,11 @@ export async function freePort(): Promise<number> {
 }
 
 /** Asks again until the answer is there; fails with the last thing seen when `seconds` are over. */
-export async function eventually<T>(ask: () => Promise<T | undefined>, seconds = 60, what = 'it'): Promise<T> {
+export async function eventually<T>(
+  ask: () => Promise<T | undefined>,
+  seconds = 60,
+  what = 'it',
+): Promise<T> {
   const end = Date.now() + seconds * 1_000
   let last: unknown
   while (Date.now() < end) {
@@ -54,7 +58,11 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
   const dataDir = mkdtempSync(join(tmpdir(), 'slipway-test-'))
-  const client = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  const client = {
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  }
   let child: ChildProcess | undefined
   let printed = ''
 
@@ -62,7 +70,15 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
     const started = spawn(process.execPath, ['local/start.ts'], {
       cwd: root,
       detached: true,
-      env: { ...process.env, SLIPWAY_PORT: String(port), SLIPWAY_DATA: dataDir, SLIPWAY_HELLO: 'no', SLIPWAY_PREPARED: '4', ...env, ...more },
+      env: {
+        ...process.env,
+        SLIPWAY_PORT: String(port),
+        SLIPWAY_DATA: dataDir,
+        SLIPWAY_HELLO: 'no',
+        SLIPWAY_PREPARED: '4',
+        ...env,
+        ...more,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = started
@@ -89,16 +105,22 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
     }
   }
   const ended = (one: ChildProcess) =>
-    one.exitCode !== null || one.signalCode !== null ? Promise.resolve() : new Promise<void>((done) => one.once('exit', () => done()))
+    one.exitCode !== null || one.signalCode !== null
+      ? Promise.resolve()
+      : new Promise<void>((done) => one.once('exit', () => done()))
   const groupEnded = (pid: number) =>
-    eventually(async () => {
-      try {
-        process.kill(-pid, 0)
-        return undefined
-      } catch {
-        return true
-      }
-    }, 20, 'every process to end')
+    eventually(
+      async () => {
+        try {
+          process.kill(-pid, 0)
+          return undefined
+        } catch {
+          return true
+        }
+      },
+      20,
+      'every process to end',
+    )
 
   const self: Slipway = {
     endpoint,
@@ -117,7 +139,11 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
       await fetch(`${endpoint}/_slipway/reset`, { method: 'POST' }).catch(() => undefined)
       child?.kill('SIGTERM')
       if (child) await ended(child)
-      const down = spawn(process.execPath, ['local/down.ts'], { cwd: root, env: { ...process.env, SLIPWAY_DATA: dataDir }, stdio: 'ignore' })
+      const down = spawn(process.execPath, ['local/down.ts'], {
+        cwd: root,
+        env: { ...process.env, SLIPWAY_DATA: dataDir },
+        stdio: 'ignore',
+      })
       await ended(down)
       for (const one of [self.ecs, self.logs, self.sqs]) one.destroy()
       rmSync(dataDir, { recursive: true, force: true })

@@ -1,8 +1,8 @@
 import * as ecs from '@aws-sdk/client-ecs'
 import { expect, it } from 'vitest'
+import { moment } from '../../domain/moment.ts'
 import { answerEcs } from '../../functions/api/pipeline.ts'
 import { operations } from '../../functions/api/table.ts'
-import { moment } from '../../domain/moment.ts'
 import type { Ports } from '../../functions/ports.ts'
 
 const rows = Object.entries(operations)
@@ -25,11 +25,14 @@ it('has a row for every operation of the contract package: 17 done, 71 refused',
   expect({ done: rows.length - refused.length, refused: refused.length }).toEqual({ done: 17, refused: 71 })
 })
 
-it.each(refused.map(([name]) => name))('refuses %s by name before it reads or writes anything', async (name) => {
-  const answer = answerEcs(name, '{}', { caller: 'me', seed: 's' }, untouched)
-  await expect(answer).rejects.toMatchObject({
-    type: 'UnsupportedFeatureException',
-    status: 400,
-    message: expect.stringContaining(`Slipway does not do ${name}: `),
-  })
-})
+it.each(refused.map(([name]) => name))(
+  'refuses %s by name before it reads or writes anything',
+  async (name) => {
+    const answer = answerEcs(name, '{}', { caller: 'me', seed: 's' }, untouched)
+    await expect(answer).rejects.toMatchObject({
+      type: 'UnsupportedFeatureException',
+      status: 400,
+      message: expect.stringContaining(`Slipway does not do ${name}: `),
+    })
+  },
+)

@@ -28,7 +28,13 @@ function accepted(of: TaskDefinition): Task {
 
 const seen = (...containers: Partial<SeenContainer>[]): Observation => ({
   sees: 'present',
-  containers: containers.map((c, n) => ({ name: n === 0 ? 'main' : 'sidecar', state: 'running', runtimeId: `r${n}`, startedAt: at(1), ...c })),
+  containers: containers.map((c, n) => ({
+    name: n === 0 ? 'main' : 'sidecar',
+    state: 'running',
+    runtimeId: `r${n}`,
+    startedAt: at(1),
+    ...c,
+  })),
 })
 
 /** Plays observations one after the other and returns the record and the last act. */
@@ -62,9 +68,14 @@ describe('a task that starts', () => {
   })
 
   it('waits for its second container before it is RUNNING', () => {
-    const first: Observation = { sees: 'present', containers: [{ name: 'main', state: 'running', runtimeId: 'r0', startedAt: at(1) }] }
+    const first: Observation = {
+      sees: 'present',
+      containers: [{ name: 'main', state: 'running', runtimeId: 'r0', startedAt: at(1) }],
+    }
     expect(play(accepted(withSidecar), withSidecar, [1, first]).task.lastStatus).toBe('PROVISIONING')
-    expect(play(accepted(withSidecar), withSidecar, [1, first], [2, seen({}, {})]).task.lastStatus).toBe('RUNNING')
+    expect(play(accepted(withSidecar), withSidecar, [1, first], [2, seen({}, {})]).task.lastStatus).toBe(
+      'RUNNING',
+    )
   })
 
   it('is not held back by a helper that has done its work', () => {
@@ -87,7 +98,11 @@ describe('a task that starts', () => {
     const full: Observation = { sees: 'waiting', phase: 'queued', why: 'no room for 4 GB' }
     const { task, act } = play(accepted(one), one, [3_601, full])
     expect(act).toBe('stop')
-    expect(task).toMatchObject({ lastStatus: 'PROVISIONING', desiredStatus: 'STOPPED', stopCode: 'TaskFailedToStart' })
+    expect(task).toMatchObject({
+      lastStatus: 'PROVISIONING',
+      desiredStatus: 'STOPPED',
+      stopCode: 'TaskFailedToStart',
+    })
     expect(task.stoppedReason).toBe('Task could not be placed within 60 minutes: no room for 4 GB')
     expect(play(task, one, [3_602, { sees: 'fenced' }]).task.lastStatus).toBe('STOPPED')
   })
@@ -97,15 +112,26 @@ describe('a task that cannot start', () => {
   it('stops with the reason that capacity gave', () => {
     const reason = 'CannotPullContainerError: no such image'
     const { task, act } = play(accepted(one), one, [1, { sees: 'refused', reason }], [2, { sees: 'fenced' }])
-    expect(task).toMatchObject({ lastStatus: 'STOPPED', stopCode: 'TaskFailedToStart', stoppedReason: reason })
+    expect(task).toMatchObject({
+      lastStatus: 'STOPPED',
+      stopCode: 'TaskFailedToStart',
+      stoppedReason: reason,
+    })
     expect(task.startedAt).toBeUndefined()
     expect(act).toBe('remove')
   })
 
   it('tells a container that never ran from one that ended: no exit code, TaskFailedToStart', () => {
     const reason = 'CannotStartContainerError: no such command'
-    const { task } = play(accepted(one), one, [1, seen({ state: 'failed', exitCode: 127, reason, startedAt: undefined })])
-    expect(task).toMatchObject({ lastStatus: 'STOPPED', stopCode: 'TaskFailedToStart', stoppedReason: reason })
+    const { task } = play(accepted(one), one, [
+      1,
+      seen({ state: 'failed', exitCode: 127, reason, startedAt: undefined }),
+    ])
+    expect(task).toMatchObject({
+      lastStatus: 'STOPPED',
+      stopCode: 'TaskFailedToStart',
+      stoppedReason: reason,
+    })
     expect(task.containers[0]).toMatchObject({ status: 'STOPPED', reason })
     expect(task.containers[0]).not.toHaveProperty('exitCode')
   })
@@ -129,7 +155,11 @@ describe('a task that ends by itself', () => {
   it('stops what still runs, and the record says so before the signal goes out', () => {
     const half = seen({ state: 'exited', exitCode: 0, finishedAt: at(9) }, {})
     const { task, act } = play(accepted(withSidecar), withSidecar, [2, seen({}, {})], [10, half])
-    expect(task).toMatchObject({ lastStatus: 'STOPPING', desiredStatus: 'STOPPED', stopCode: 'EssentialContainerExited' })
+    expect(task).toMatchObject({
+      lastStatus: 'STOPPING',
+      desiredStatus: 'STOPPED',
+      stopCode: 'EssentialContainerExited',
+    })
     expect(act).toBe('stop')
   })
 })
@@ -140,8 +170,14 @@ describe('a task that is told to stop', () => {
 
   it('before it started is fenced, so that a launch under way cannot take effect after STOPPED', () => {
     const task = told(accepted(one))
-    expect(play(task, one, [11, { sees: 'absent' }])).toMatchObject({ act: 'stop', task: { lastStatus: 'PROVISIONING' } })
-    expect(play(task, one, [11, { sees: 'fenced' }]).task).toMatchObject({ lastStatus: 'STOPPED', stopCode: 'UserInitiated' })
+    expect(play(task, one, [11, { sees: 'absent' }])).toMatchObject({
+      act: 'stop',
+      task: { lastStatus: 'PROVISIONING' },
+    })
+    expect(play(task, one, [11, { sees: 'fenced' }]).task).toMatchObject({
+      lastStatus: 'STOPPED',
+      stopCode: 'UserInitiated',
+    })
   })
 
   it('is signalled once, not at every look', () => {
@@ -156,8 +192,17 @@ describe('a task that is told to stop', () => {
   })
 
   it('keeps its first reason, and its trap handler’s exit code is reported', () => {
-    const { task } = play(told(running()), one, [11, seen({})], [15, seen({ state: 'exited', exitCode: 42, finishedAt: at(14) })])
-    expect(task).toMatchObject({ lastStatus: 'STOPPED', stopCode: 'UserInitiated', containers: [{ exitCode: 42 }] })
+    const { task } = play(
+      told(running()),
+      one,
+      [11, seen({})],
+      [15, seen({ state: 'exited', exitCode: 42, finishedAt: at(14) })],
+    )
+    expect(task).toMatchObject({
+      lastStatus: 'STOPPED',
+      stopCode: 'UserInitiated',
+      containers: [{ exitCode: 42 }],
+    })
   })
 
   it('is not called stopped while capacity cannot be reached', () => {
@@ -172,7 +217,13 @@ describe('a running task whose containers someone removed', () => {
   it('ends with words, fenced first', () => {
     const task = play(accepted(one), one, [1, seen({})]).task
     const gone = play(task, one, [5, { sees: 'absent' }])
-    expect(gone).toMatchObject({ act: 'stop', task: { desiredStatus: 'STOPPED', containers: [{ reason: 'Container was removed outside of Slipway' }] } })
+    expect(gone).toMatchObject({
+      act: 'stop',
+      task: {
+        desiredStatus: 'STOPPED',
+        containers: [{ reason: 'Container was removed outside of Slipway' }],
+      },
+    })
     expect(play(gone.task, one, [6, { sees: 'fenced' }]).task.lastStatus).toBe('STOPPED')
   })
 })
