@@ -39,8 +39,8 @@ export async function buildFunctions(target: Target): Promise<Bundle[]> {
     mainFields: ['module', 'main'],
     // Packages in CommonJS ask for node's own modules by `require`.
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
-    // Native add-ons that packages can do without.
-    external: ['*.node', 'cpu-features'],
+    // Loads files and native add-ons beside itself; on one machine it lies beside the bundle.
+    external: target === 'local' ? ['dockerode'] : [],
     plugins: [environmentCredentials, ...(target === 'aws' ? [withoutLocalDrivers] : [])],
     legalComments: 'none',
     logLevel: 'silent',
