@@ -7,7 +7,7 @@ import { tar } from '../infra/capacity/docker/tar.ts'
 export const HELLO_IMAGE = 'slipway/hello:latest'
 
 const APPLETS =
-  'sh echo sleep httpd nc cat ls env id pwd date hostname ip wget kill trap true false test seq head tail grep sed awk dd mkdir rm touch ps printf'
+  'sh echo sleep httpd nc cat ls env id pwd date hostname ip wget kill trap true false test seq head tail tr grep sed awk dd mkdir rm touch ps printf'
 /** Small images that a machine may have, each with a shell. */
 const PRESENT = ['busybox:latest', 'alpine:latest', 'busybox', 'alpine']
 

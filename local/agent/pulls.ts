@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TaskName } from '../../domain/ports.ts'
 import type { PullState } from '../../infra/capacity/docker/agent-client.ts'
 import { type Engine, wordsOf } from '../../infra/capacity/docker/engine.ts'
-import { inspectImage, splitReference } from '../../infra/capacity/docker/images.ts'
+import { inspectImage, isReference, splitReference } from '../../infra/capacity/docker/images.ts'
 import type { Log } from '../../infra/log.ts'
 
 /** A pull that shows no progress for so long is begun again. */
@@ -104,6 +104,7 @@ interface Progress {
 }
 
 async function pullOnce(engine: Engine, image: string, progress: (bytes: number) => void): Promise<void> {
+  if (!isReference(image)) throw new Error('invalid reference format')
   const { name, tag } = splitReference(image)
   const stream = await engine.docker.createImage({ fromImage: name, tag })
   const layers = new Map<string, number>()

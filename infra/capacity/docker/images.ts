@@ -31,11 +31,20 @@ export async function checkImages(engine: Engine, order: LaunchOrder, seen: Imag
   }
 }
 
+const PART = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*'
+const REFERENCE = new RegExp(
+  `^(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?${PART}(?:/${PART})*(?::\\w[\\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,128})?$`,
+)
+
+/** The grammar of the distribution specification. Nothing else reaches the engine, where it is part of a path. */
+export const isReference = (image: string): boolean => image.length < 512 && REFERENCE.test(image)
+
 /** `undefined` when it is not there; a name that is no reference is not there either, and the pull says why. */
 export async function inspectImage(
   engine: Engine,
   image: string,
 ): Promise<{ digest?: string | undefined } | undefined> {
+  if (!isReference(image)) return undefined
   try {
     const info = await ask(engine.docker.getImage(image).inspect())
     return { digest: info.RepoDigests?.[0]?.split('@')[1] }

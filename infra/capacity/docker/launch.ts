@@ -28,17 +28,17 @@ export async function launch(ground: Ground, order: LaunchOrder): Promise<Observ
   const unable = unableTo(order.definition)
   if (unable !== undefined) return { sees: 'refused', reason: `CannotCreateContainerError: ${unable}` }
   const mine = new Set<string>()
-  // Twice: an image may be removed between its check and its use.
-  for (let attempt = 0; attempt < 2; attempt++) {
+  // Again: an image may be removed between its check and its use, and a claim lost to a claim made at once.
+  for (let attempt = 0; attempt < 4; attempt++) {
     const images = await checkImages(ground.engine, order, ground.images)
     if (images.missing.length > 0) return pulling(ground, order, images.missing)
     const place = await takePlace(ground, order)
     if ('sees' in place) return place
     const seen = await startAll(ground, order, { ...place, mine, digests: images.digests })
-    if (seen !== 'image missing') return seen
-    ground.images.clear()
+    if (seen === 'image missing') ground.images.clear()
+    else if (seen !== 'place lost') return seen
   }
-  return { sees: 'waiting', phase: 'pulling', why: 'an image was removed while the task was launched' }
+  return observationOf(await lookAt(ground.engine, ground.installation, order.task.id))
 }
 
 const isLate = (order: LaunchOrder) => Date.now() > order.deadline
@@ -67,7 +67,7 @@ async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Ob
     const claimed = await claim(ground, order)
     if (claimed !== 'taken') return { namespaceId: claimed, fresh: true, look: { bodies: [] } }
   } catch (error) {
-    if (isAway(error)) throw error
+    if (isAway(error) || statusOf(error) === undefined) throw error
     if (isNoRoom(error)) return { sees: 'waiting', phase: 'queued', why: wordsOf(error) }
     return { sees: 'refused', reason: `ResourceInitializationError: ${wordsOf(error)}` }
   }
@@ -119,7 +119,7 @@ async function startAll(
   ground: Ground,
   order: LaunchOrder,
   work: Work,
-): Promise<Observation | 'image missing'> {
+): Promise<Observation | 'image missing' | 'place lost'> {
   let { look } = work
   const failed: SeenContainer[] = []
   const tried = new Set<string>()
@@ -141,6 +141,7 @@ async function startAll(
     if (made.some((m) => m.made === 'image missing')) return 'image missing'
     failed.push(...made.flatMap((m) => (m.made === 'failed' ? [m.seen] : [])))
     look = await startRound(ground, order, work, look, made)
+    if (work.fresh && look.namespace === undefined && look.bodies.length === 0) return 'place lost'
   }
   const refused = await limits
   if (refused !== undefined) return { sees: 'refused', reason: refused }

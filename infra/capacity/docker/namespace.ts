@@ -1,7 +1,7 @@
 import type { ContainerDefinition, TaskDefinition } from '@aws-sdk/client-ecs'
 import type { ContainerCreateOptions } from 'dockerode'
 import type { LaunchOrder } from '../../../domain/ports.ts'
-import { ask, type Engine, statusOf, wordsOf } from './engine.ts'
+import { ask, type Engine, statusOf, unless, wordsOf } from './engine.ts'
 import * as names from './naming.ts'
 import { ensurePauseImage, PAUSE_COMMAND, PAUSE_IMAGE } from './pause-image.ts'
 import { sysctls } from './spec.ts'
@@ -121,12 +121,13 @@ export async function makeNamespace(
   const id = await create(engine, pause(name, installation, 'namespace', shape ?? BASE))
   if (id === 'taken') return id
   try {
-    await ask(engine.docker.getContainer(id).start())
+    // 304: another launch of the task found it made, and has started it.
+    await unless([304], engine.docker.getContainer(id).start())
     return id
   } catch (error) {
     // Fenced meanwhile (404), or it could not get its ports or address: not kept half made.
-    await ask(engine.docker.getContainer(id).remove({ force: true })).catch(() => undefined)
     if (statusOf(error) === 404) return 'taken'
+    await unless([404, 409], engine.docker.getContainer(id).remove())
     throw error
   }
 }
