@@ -60,8 +60,6 @@ export default class PumpPlugin {
           functions(key, { source: 'slipway.start' }).catch((error) => say(`${key} failed at start`, error))
       }
     }
-    endWithParent()
-    process.send?.('ready')
   }
 
   async #stop(): Promise<void> {
@@ -114,14 +112,6 @@ function needed(name: string): string {
   const value = process.env[name]
   if (!value) throw new Error(`${name} is not set: start with npm start`)
   return value
-}
-
-/** Without the supervisor there is no table and no queue. */
-function endWithParent(): void {
-  process.on('disconnect', () => {
-    process.kill(process.pid, 'SIGTERM')
-    setTimeout(() => process.exit(1), 5_000).unref()
-  })
 }
 
 function say(message: string, error?: unknown): void {

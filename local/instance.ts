@@ -1,0 +1,127 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { buildFunctions } from '../infra/build.ts'
+import { purge } from '../infra/capacity/docker/index.ts'
+import { askJson } from './ask-http.ts'
+import { openControl } from './control.ts'
+import { freePort } from './port.ts'
+import { keepRunning } from './processes.ts'
+import { openQueues } from './queue.ts'
+import { type Settings, socketPath } from './settings.ts'
+import { openTable } from './table.ts'
+
+export interface Instance {
+  readonly endpoint: string
+  /** Stops in order: no more requests, batches finished, agent, queue and table closed. Tasks keep running. */
+  stop(): Promise<void>
+  /** Ends every process at once. */
+  kill(): void
+  /** Rejects when a part can not be kept running. */
+  readonly failed: Promise<never>
+}
+
+const READY_MS = 60_000
+
+/** Everything of one machine but the engine: the table, the queue, the agent and the functions, up and answering. */
+export async function startInstance(
+  settings: Settings,
+  dockerSocket: Promise<string>,
+  say: (line: string) => void,
+): Promise<Instance> {
+  const { data, region, installation } = settings
+  const port = await freePort(settings.port)
+  const endpoint = `http://127.0.0.1:${port}`
+  const [table, queues, socket] = await Promise.all([
+    openTable(join(data, 'table')),
+    openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
+    dockerSocket,
+    buildFunctions('local'),
+  ])
+  const agentSocket = socketPath(settings, 'agent')
+  const controlSocket = socketPath(settings, 'control')
+  const env = {
+    SLIPWAY_LOCAL: '1',
+    SLIPWAY_PORT: String(port),
+    SLIPWAY_DATA: data,
+    SLIPWAY_REGION: region,
+    SLIPWAY_ACCOUNT: settings.account,
+    SLIPWAY_KEYS: settings.keys,
+    SLIPWAY_CAPACITY: settings.capacity,
+    SLIPWAY_INSTALLATION: installation,
+    SLIPWAY_DOCKER_SOCKET: socket,
+    SLIPWAY_AGENT_SOCKET: agentSocket,
+    SLIPWAY_CONTROL_SOCKET: controlSocket,
+    SLIPWAY_TABLE: 'slipway',
+    SLIPWAY_TABLE_ENDPOINT: table.endpoint,
+    SLIPWAY_QUEUE_ENDPOINT: queues.endpoint,
+    SLIPWAY_WAKE_QUEUE_URL: queues.url('slipway-local-wake'),
+    SLIPWAY_RUN_TASK_QUEUE_URL: queues.url('slipway-local-run-task'),
+    SLIPWAY_RUN_TASK_DLQ_URL: queues.url('slipway-local-run-task-dead'),
+    SLIPWAY_DOOR_SQS: queues.endpoint,
+    SLIPWAY_DOOR_LOGS: agentSocket,
+    SLS_LOG_LEVEL: 'warning',
+    SLS_NOTIFICATIONS_MODE: 'off',
+  }
+  const agent = keepRunning({ name: 'agent', args: ['local/agent/main.ts'], env, say })
+  const functions = keepRunning({
+    name: 'functions',
+    args: ['node_modules/osls/bin/serverless.js', 'offline', 'start', '--stage', 'local'],
+    env,
+    say,
+    onDeath: () => queues.release(),
+  })
+  const control = await openControl(controlSocket, async () => {
+    await agent.stop()
+    queues.reset()
+    await table.reset()
+    rmSync(join(data, 'logs'), { recursive: true, force: true })
+    const purged = await purge(installation, socket)
+    agent.start()
+    await answers(agent, () => askJson({ socketPath: agentSocket, path: '/health' }))
+    return purged
+  })
+  const failed = Promise.race([agent.failed, functions.failed])
+  failed.catch(() => undefined)
+
+  const instance: Instance = {
+    endpoint,
+    failed,
+    async stop() {
+      await functions.stop()
+      await agent.stop()
+      control.close()
+      await queues.close()
+      await table.close()
+    },
+    kill() {
+      functions.kill()
+      agent.kill()
+    },
+  }
+  try {
+    await answers(instance, () => askJson({ host: '127.0.0.1', port, path: '/health' }))
+  } catch (error) {
+    await instance.stop()
+    throw error
+  }
+  return instance
+}
+
+/** Waits until it answers; in vain, when what should answer can not be kept running. */
+async function answers(part: { failed: Promise<never> }, ask: () => Promise<unknown>): Promise<void> {
+  const until = Date.now() + READY_MS
+  for (;;) {
+    try {
+      await Promise.race([ask(), part.failed.catch((error) => Promise.reject(new NotToBe(error.message)))])
+      return
+    } catch (error) {
+      if (error instanceof NotToBe) throw error
+      if (Date.now() > until)
+        throw new Error(`Slipway is not ready after ${READY_MS / 1_000} seconds: ${(error as Error).message}`)
+      await pause(40)
+    }
+  }
+}
+
+class NotToBe extends Error {}

@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+
+/** The port itself, or a free one for 0; a sentence that says by whom it is taken. */
+export function freePort(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error)
+      const who = holderOf(port)
+      reject(
+        new Error(
+          `Port ${port} is taken${who ? ` by ${who}` : ''}: stop that, or set SLIPWAY_PORT to another port.`,
+        ),
+      )
+    })
+    probe.listen(port, '127.0.0.1', () => {
+      const found = (probe.address() as AddressInfo).port
+      probe.close(() => resolve(found))
+    })
+  })
+}
+
+/** Who listens, as far as Linux lets this user see: `node (process 123)`. */
+function holderOf(port: number): string | undefined {
+  try {
+    const inode = ['/proc/net/tcp', '/proc/net/tcp6'].map((table) => listenerIn(table, port)).find(Boolean)
+    if (!inode) return undefined
+    const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holds(name, inode))
+    return pid && `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (process ${pid})`
+  } catch (error) {
+    // Not Linux, or gone meanwhile: the port is taken all the same.
+    if ((error as NodeJS.ErrnoException).code !== undefined) return undefined
+    throw error
+  }
+}
+
+const LISTEN = '0A'
+
+function listenerIn(table: string, port: number): string | undefined {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  return readFileSync(table, 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, local, , state]) => state === LISTEN && local?.endsWith(`:${hex}`))?.[9]
+}
+
+function holds(pid: string, inode: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some(
+      (fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`,
+    )
+  } catch {
+    // Another user's process, or one that has just ended: not one we can name.
+    return false
+  }
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/** What this machine's instance is started with. */
+export interface Settings {
+  /** 0 asks for any free one. */
+  readonly port: number
+  readonly data: string
+  readonly installation: string
+  readonly region: string
+  readonly account: string
+  readonly capacity: string
+  readonly keys: string
+}
+
+export const variables = `
+  SLIPWAY_PORT       port of the endpoint on 127.0.0.1 (4566; 0 takes any free one)
+  SLIPWAY_DATA       folder for state (.slipway)
+  SLIPWAY_REGION     region in ARNs (us-east-1)
+  SLIPWAY_ACCOUNT    account in ARNs, twelve digits (000000000000)
+  SLIPWAY_KEYS       access keys, id:secret with commas between (test:test)
+  SLIPWAY_CAPACITY   where containers run: docker, or simulated (docker)
+  SLIPWAY_PREPARED   network namespaces kept ready for tasks to come
+  SLIPWAY_LOG        debug, info, warn or error (warn)
+  DOCKER_HOST        unix:///path of the engine, where it is not in a usual place`
+
+export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const port = Number(env.SLIPWAY_PORT || 4566)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`SLIPWAY_PORT is ${env.SLIPWAY_PORT}, and a port is a number from 0 to 65535.`)
+  const account = env.SLIPWAY_ACCOUNT || '000000000000'
+  if (!/^\d{12}$/.test(account))
+    throw new Error(`SLIPWAY_ACCOUNT is ${account}, and an account has twelve digits.`)
+  const data = dataDirectory(env.SLIPWAY_DATA || '.slipway')
+  return {
+    port,
+    data,
+    installation: createHash('sha256').update(data).digest('hex').slice(0, 12),
+    region: env.SLIPWAY_REGION || 'us-east-1',
+    account,
+    capacity: env.SLIPWAY_CAPACITY || 'docker',
+    keys: env.SLIPWAY_KEYS || 'test:test',
+  }
+}
+
+/** One name for one folder, whatever way leads to it: containers are told apart by it. Only its owner may look in. */
+function dataDirectory(path: string): string {
+  const absolute = resolve(path)
+  mkdirSync(absolute, { recursive: true, mode: 0o700 })
+  return realpathSync(absolute)
+}
+
+/** The longest path that a Unix socket can have on every system. */
+const LONGEST_SOCKET = 100
+
+export function socketPath({ data, installation }: Settings, name: string): string {
+  const beside = join(data, `${name}.sock`)
+  if (beside.length <= LONGEST_SOCKET) return beside
+  const folder = join(
+    existsSync('/tmp') ? '/tmp' : tmpdir(),
+    `slipway-${installation}-${process.getuid?.() ?? 0}`,
+  )
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return join(folder, `${name}.sock`)
+}
