@@ -25,12 +25,13 @@ const READY_MS = 60_000
 
 /** Everything of one machine but the engine: the table, the queue, the agent and the functions, up and answering. */
 export async function startInstance(
-  settings: Settings,
+  settings: Settings & { readonly afterKill: boolean },
   dockerSocket: Promise<string>,
   say: (line: string) => void,
 ): Promise<Instance> {
   const { data, region, installation } = settings
-  const port = await freePort(settings.port)
+  // The processes of one that was killed may take a moment to notice.
+  const port = await freePort(settings.port, settings.afterKill ? 10_000 : 0)
   const endpoint = `http://127.0.0.1:${port}`
   const [table, queues, socket] = await Promise.all([
     openTable(join(data, 'table')),

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -26,7 +26,9 @@ const pidFile = (data: string) => join(data, 'pid')
 
 export const writePid = (data: string) => writeFileSync(pidFile(data), String(process.pid))
 
-/** Of the process that has, or last had, the lock. */
+export const forgetPid = (data: string) => rmSync(pidFile(data), { force: true })
+
+/** Of the process that has the lock, or that ended without a word. */
 export function readPid(data: string): number | undefined {
   try {
     return Number(readFileSync(pidFile(data), 'utf8')) || undefined

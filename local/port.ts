@@ -1,8 +1,20 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 
-/** The port itself, or a free one for 0; a sentence that says by whom it is taken. */
-export function freePort(port: number): Promise<number> {
+/** The port itself, or a free one for 0; waits a while for one that is just being given up. */
+export async function freePort(port: number, patienceMs: number): Promise<number> {
+  for (const until = Date.now() + patienceMs; ; await pause(50)) {
+    try {
+      return await tryPort(port)
+    } catch (error) {
+      if (Date.now() >= until) throw error
+    }
+  }
+}
+
+/** Fails with a sentence that says by whom the port is taken. */
+function tryPort(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.on('error', (error: NodeJS.ErrnoException) => {

@@ -25,7 +25,7 @@ const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 5_000
 /** Up this long, a process counts as well again. */
 const WELL_MS = 10_000
-const GIVE_UP_AT_START = 3
+const GIVE_UP_AT_START = 5
 const PATIENCE_MS = 20_000
 
 /** A node process that runs until it is asked to stop, and ends when this one does, however that ends. */
@@ -80,8 +80,6 @@ function launch({ args, env }: ProcessOptions): ChildProcess {
   return spawn(process.execPath, ['--import', join(import.meta.dirname, 'with-parent.ts'), ...args], {
     cwd: repository,
     env: { ...process.env, ...env },
-    // A group of its own: a Ctrl-C reaches the supervisor only, which ends all in order.
-    detached: true,
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
 }

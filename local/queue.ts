@@ -45,10 +45,12 @@ export interface QueueOptions {
   readonly region: string
   /** Host and port that queue URLs show. */
   readonly shownAs: string
+  /** Any free one, unless told. */
+  readonly port?: number
 }
 
 /** SQS on this machine: messages in SQLite under `dir`, our queues present, what is in them kept. */
-export async function openQueues(dir: string, { region, shownAs }: QueueOptions): Promise<Queues> {
+export async function openQueues(dir: string, { region, shownAs, port = 0 }: QueueOptions): Promise<Queues> {
   const disk = new Messages(dir)
   const store = new SqsStore()
   // Queue URLs name the host that was asked.
@@ -84,7 +86,7 @@ export async function openQueues(dir: string, { region, shownAs }: QueueOptions)
     if (request.url !== '/' && !/^\/\d{12}\//.test(request.url))
       return reply.code(404).send({ __type: 'UnknownOperationException' })
   })
-  const endpoint = await app.listen({ host: '127.0.0.1', port: 0 })
+  const endpoint = await app.listen({ host: '127.0.0.1', port })
 
   return {
     endpoint,

@@ -13,6 +13,8 @@ export interface Settings {
   readonly account: string
   readonly capacity: string
   readonly keys: string
+  /** Whether the first start runs the hello task. */
+  readonly hello: boolean
 }
 
 export const variables = `
@@ -23,6 +25,7 @@ export const variables = `
   SLIPWAY_KEYS       access keys, id:secret with commas between (test:test)
   SLIPWAY_CAPACITY   where containers run: docker, or simulated (docker)
   SLIPWAY_PREPARED   network namespaces kept ready for tasks to come
+  SLIPWAY_HELLO      no: the first start runs no hello task
   SLIPWAY_LOG        debug, info, warn or error (warn)
   DOCKER_HOST        unix:///path of the engine, where it is not in a usual place`
 
@@ -42,6 +45,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     account,
     capacity: env.SLIPWAY_CAPACITY || 'docker',
     keys: env.SLIPWAY_KEYS || 'test:test',
+    hello: env.SLIPWAY_HELLO !== 'no',
   }
 }
 

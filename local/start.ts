@@ -5,7 +5,7 @@ import { ensureEngine } from './engine.ts'
 import { hello } from './hello.ts'
 import { ensureHelloImage } from './hello-image.ts'
 import { type Instance, startInstance } from './instance.ts'
-import { lockData, readPid, writePid } from './lock.ts'
+import { forgetPid, lockData, readPid, writePid } from './lock.ts'
 import { readSettings, type Settings, variables } from './settings.ts'
 
 const help = `Usage: npm start
@@ -37,6 +37,7 @@ async function main(args: string[]): Promise<number> {
       `Slipway already runs with the state in ${settings.data}${pid ? ` (process ${pid})` : ''}: stop it with npm run down, or give this one another SLIPWAY_DATA.`,
     )
   }
+  const afterKill = readPid(settings.data) !== undefined
   writePid(settings.data)
   let instance: Instance | undefined
   const asked = stopAsked(() => {
@@ -47,13 +48,17 @@ async function main(args: string[]): Promise<number> {
   const image = socket.then(ensureHelloImage)
   image.catch(() => undefined)
   // Asked to stop before it is up: what was begun ends with this process.
-  instance = await Promise.race([startInstance(settings, socket, say), asked.then(() => undefined)])
+  instance = await Promise.race([
+    startInstance({ ...settings, afterKill }, socket, say),
+    asked.then(() => undefined),
+  ])
   if (!instance) return 0
   writeFileSync(join(settings.data, 'endpoint'), instance.endpoint)
   await tell(settings, instance, await socket, performance.now() - began)
   await Promise.race([greet(settings, instance, image), asked])
   await Promise.race([asked, instance.failed.catch((error: Error) => stopAfter(instance, error))])
   await instance.stop()
+  forgetPid(settings.data)
   lock.release()
   return 0
 }
@@ -101,7 +106,7 @@ async function tell(settings: Settings, { endpoint }: Instance, socket: string, 
 async function greet(settings: Settings, { endpoint }: Instance, image: Promise<void>): Promise<void> {
   const greeted = join(settings.data, 'greeted')
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
-  if (!existsSync(greeted)) {
+  if (!existsSync(greeted) && settings.hello) {
     try {
       await image
       await hello({ endpoint, region: settings.region, accessKeyId: key!, secretAccessKey: secret! }, say)
