@@ -33,19 +33,22 @@ function tryPort(port: number): Promise<number> {
   })
 }
 
-/** Who listens, as far as Linux lets this user see: `node (process 123)`. */
+/** Who listens, as far as Linux lets this user see: `process 123 (node server.js)`. */
 function holderOf(port: number): string | undefined {
   try {
     const inode = ['/proc/net/tcp', '/proc/net/tcp6'].map((table) => listenerIn(table, port)).find(Boolean)
     if (!inode) return undefined
     const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holds(name, inode))
-    return pid && `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (process ${pid})`
+    return pid && `process ${pid} (${commandOf(pid)})`
   } catch (error) {
     // Not Linux, or gone meanwhile: the port is taken all the same.
     if ((error as NodeJS.ErrnoException).code !== undefined) return undefined
     throw error
   }
 }
+
+const commandOf = (pid: string) =>
+  readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim().slice(0, 100)
 
 const LISTEN = '0A'
 

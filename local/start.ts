@@ -93,13 +93,18 @@ async function tell(settings: Settings, { endpoint }: Instance, socket: string, 
   const rows: [string, string][] = [
     ['Endpoint', endpoint],
     ['Docker', `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`],
-    ['State', relative(process.cwd(), settings.data) || '.'],
+    ['State', shown(settings.data)],
     ['Region', `${settings.region}, account ${settings.account}`],
     ['Keys', `${key} / ${secret}`],
     ['Stop', 'Ctrl-C: tasks keep running; npm run down stops them too'],
   ]
   say(`\nSlipway is ready (${(ms / 1_000).toFixed(1)} s)\n`)
   for (const [name, value] of rows) say(`  ${name.padEnd(9)} ${value}`)
+}
+
+function shown(path: string): string {
+  const beside = relative(process.cwd(), path)
+  return beside === '' || beside.startsWith('..') ? path : beside
 }
 
 /** The first time, a task end to end; every time, a command to go on with. */

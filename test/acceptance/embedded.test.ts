@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb'
+import {
+  ChangeMessageVisibilityCommand,
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  ListQueuesCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { dynamoClient } from '../../infra/dynamo.ts'
+import { openQueues, ownQueues, type Queues } from '../../local/queue.ts'
+import { openTable } from '../../local/table.ts'
+
+const region = 'us-east-1'
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'slipway-embedded-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+describe('the embedded queue', () => {
+  const open = () => openQueues(dir, { region, shownAs: '127.0.0.1:4566' })
+  const clientOf = ({ endpoint }: Queues) =>
+    new SQSClient({ endpoint, region, credentials: { accessKeyId: 'a', secretAccessKey: 'b' } })
+
+  test('is the version whose inner classes are imported by path', () => {
+    const require = createRequire(import.meta.url)
+    expect(require('../../node_modules/fauxqs/package.json').version).toBe('2.4.1')
+    expect(require('../../package.json').devDependencies.fauxqs).toBe('2.4.1')
+  })
+
+  test('keeps our queues and their messages when it is opened again, those in flight too', async () => {
+    let queues = await open()
+    let sqs = clientOf(queues)
+    const QueueUrl = queues.url('slipway-local-run-task')
+    for (const MessageBody of ['a', 'b', 'c'])
+      await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }))
+    const taken = await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+    expect(taken.Messages).toHaveLength(1)
+    await queues.close()
+
+    queues = await open()
+    sqs = clientOf(queues)
+    const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }))
+    expect(Messages?.map((m) => m.Body).sort()).toEqual(['a', 'b', 'c'])
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }),
+    )
+    expect(JSON.parse(Attributes!.RedrivePolicy!).maxReceiveCount).toBe(1000)
+    await queues.close()
+  })
+
+  test('a message made visible again is there again', async () => {
+    const queues = await open()
+    const sqs = clientOf(queues)
+    const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'mine' }))
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'a' }))
+    const [first] = (await sqs.send(new ReceiveMessageCommand({ QueueUrl }))).Messages!
+    await sqs.send(
+      new ChangeMessageVisibilityCommand({
+        QueueUrl,
+        ReceiptHandle: first!.ReceiptHandle,
+        VisibilityTimeout: 0,
+      }),
+    )
+    expect((await sqs.send(new ReceiveMessageCommand({ QueueUrl }))).Messages?.[0]?.Body).toBe('a')
+    await queues.close()
+  })
+
+  test('gives back what a dead consumer took, and what its open poll would take', async () => {
+    const queues = await open()
+    const sqs = clientOf(queues)
+    const QueueUrl = queues.url('slipway-local-wake')
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'taken' }))
+    await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+    const gone = new AbortController()
+    const poll = sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 20 }), {
+      abortSignal: gone.signal,
+    })
+    gone.abort()
+    await expect(poll).rejects.toThrow()
+    await queues.release()
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'new' }))
+    const bodies: (string | undefined)[] = []
+    while (bodies.length < 2) {
+      const { Messages } = await sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+      )
+      expect(Messages).toBeDefined()
+      bodies.push(...Messages!.map((m) => m.Body))
+    }
+    expect(bodies.sort()).toEqual(['new', 'taken'])
+    await queues.close()
+  })
+
+  test('a reset empties ours and forgets the others', async () => {
+    const queues = await open()
+    const sqs = clientOf(queues)
+    await sqs.send(new CreateQueueCommand({ QueueName: 'mine' }))
+    const QueueUrl = queues.url('slipway-local-wake')
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'a' }))
+    queues.reset()
+    expect((await sqs.send(new ReceiveMessageCommand({ QueueUrl }))).Messages).toBeUndefined()
+    const { QueueUrls } = await sqs.send(new ListQueuesCommand({}))
+    expect(QueueUrls?.map((url) => url.split('/').at(-1)).sort()).toEqual(Object.keys(ownQueues).sort())
+    await queues.close()
+  })
+
+  test('answers rubbish calmly, and no web page', async () => {
+    const queues = await open()
+    const ask = (init: RequestInit, path = '/') =>
+      fetch(`${queues.endpoint}${path}`, init).then((r) => r.status)
+    const json = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'AmazonSQS.SendMessage' }
+    for (const body of ['', '{', 'null', '[]', '"x"', '{"QueueUrl":1}', '{"QueueUrl":null}'])
+      expect(await ask({ method: 'POST', body, headers: json })).toBeGreaterThanOrEqual(400)
+    expect(await ask({}, '/_fauxqs/queues')).toBe(404)
+    expect(
+      await ask({ method: 'POST', body: '{}', headers: { ...json, origin: 'http://evil.example' } }),
+    ).toBe(403)
+    expect((await clientOf(queues).send(new ListQueuesCommand({}))).QueueUrls).toHaveLength(4)
+    await queues.close()
+  })
+})
+
+describe('the embedded table', () => {
+  const put = (sk: string, ttl?: number) =>
+    new PutItemCommand({
+      TableName: 'slipway',
+      Item: { pk: { S: 'p' }, sk: { S: sk }, ...(ttl !== undefined && { ttl: { N: String(ttl) } }) },
+    })
+
+  test('keeps items when it is opened again, and deletes those past their ttl', async () => {
+    let table = await openTable(dir)
+    const now = Date.now()
+    const seconds = Math.floor(now / 1_000)
+    let db = dynamoClient({ endpoint: table.endpoint, region })
+    for (const item of [put('old', seconds - 1), put('new', seconds + 60), put('ever')]) await db.send(item)
+    await table.close()
+
+    table = await openTable(dir)
+    db = dynamoClient({ endpoint: table.endpoint, region })
+    expect(await table.expire(now)).toBe(1)
+    const { Items } = await db.send(new ScanCommand({ TableName: 'slipway' }))
+    expect(Items?.map((item) => item.sk!.S).sort()).toEqual(['ever', 'new'])
+    await table.reset()
+    expect((await db.send(new ScanCommand({ TableName: 'slipway' }))).Items).toEqual([])
+    await table.close()
+  })
+
+  test('answers rubbish calmly, and goes on when a client goes away in mid-request', async () => {
+    const table = await openTable(dir)
+    const headers = {
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-date': '20261123T000000Z',
+      authorization:
+        'AWS4-HMAC-SHA256 Credential=a/b/c/dynamodb/aws4_request, SignedHeaders=host, Signature=b',
+    }
+    const bodies = [
+      '',
+      '{',
+      'null',
+      '[]',
+      '"x"',
+      '1',
+      '{"TableName":1}',
+      '{"TableName":"slipway","Key":null}',
+    ]
+    bodies.push(
+      '{"TableName":"slipway","Key":{"pk":null,"sk":{"S":1}}}',
+      '{"TableName":"slipway","Item":{"pk":[]}}',
+    )
+    for (const body of bodies)
+      for (const operation of [
+        'GetItem',
+        'PutItem',
+        'Query',
+        'Scan',
+        'BatchGetItem',
+        'CreateTable',
+        'Nonsense',
+      ]) {
+        const target = { 'x-amz-target': `DynamoDB_20120810.${operation}` }
+        const { status } = await fetch(table.endpoint, {
+          method: 'POST',
+          body,
+          headers: { ...headers, ...target },
+        })
+        expect(status, `${operation} ${body}`).toBe(400)
+      }
+    expect((await fetch(table.endpoint, { headers: { origin: 'http://evil.example' } })).status).toBe(403)
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(new URL(table.endpoint).port), '127.0.0.1', () => {
+        socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"Tab')
+        socket.destroy()
+      })
+      socket.on('close', () => resolve())
+    })
+    const db = dynamoClient({ endpoint: table.endpoint, region })
+    await db.send(put('still here'))
+    await table.close()
+  })
+})
