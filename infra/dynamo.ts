@@ -71,24 +71,39 @@ const LAST = '\u{10FFFF}'
 const FIRST = '\u0001'
 
 /**
- * One stretch of a partition. BETWEEN includes both ends: on the way up one character more makes `after`
- * exclusive; on the way down the item itself comes once more and is dropped where the page is read.
+ * One stretch of a partition; `undefined` where it holds nothing. BETWEEN includes both ends: on the way up one
+ * character more makes `after` exclusive; on the way down the item itself comes once more and is dropped where
+ * the page is read.
  */
 function stretch(q: Query | ListQuery, pk: string, sk: string) {
   const prefix = q.prefix ?? ''
-  const low = q.after !== undefined && !q.descending ? `${q.after}${FIRST}` : prefix || FIRST
-  const high = q.after !== undefined && q.descending ? q.after : `${prefix}${LAST}`
+  const after = q.after === undefined || fits(`${q.after}${FIRST}`) ? q.after : q.after.slice(0, 255)
+  const partition = 'pk' in q ? q.pk : q.lpk
+  let low = prefix || FIRST
+  let high = `${prefix}${LAST}`
+  if (after !== undefined && !q.descending) low = bytewise(`${after}${FIRST}`, low).max
+  if (after !== undefined && q.descending) high = bytewise(after, high).min
+  if (!possible({ pk: partition, sk: high }) || bytewise(low, high).max !== high) return undefined
   return {
     KeyConditionExpression: '#p = :p AND #s BETWEEN :low AND :high',
     ExpressionAttributeNames: { '#p': pk, '#s': sk },
     ExpressionAttributeValues: {
-      ':p': { S: 'pk' in q ? q.pk : q.lpk },
+      ':p': { S: partition },
       ':low': { S: low },
       ':high': { S: high },
     },
     ScanIndexForward: !q.descending,
   }
 }
+
+/** Sort keys stand in the order of their bytes. */
+const bytewise = (a: string, b: string) =>
+  Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0 ? { min: a, max: b } : { min: b, max: a }
+
+const fits = (sk: string): boolean => sk !== '' && Buffer.byteLength(sk) <= 1_024
+
+/** DynamoDB refuses to look for a key that it could not hold; there is no record under it. */
+const possible = ({ pk, sk }: Key): boolean => pk !== '' && Buffer.byteLength(pk) <= 2_048 && fits(sk)
 
 /** The Store on DynamoDB, or on anything that speaks its API. One table, one index named `list`. */
 export function dynamoStore(options: TableOptions, client = dynamoClient(options)): Store {
@@ -110,9 +125,8 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
 
   const batchGet = async (keys: readonly Key[]): Promise<Map<string, Stored>> => {
     const found = new Map<string, Stored>()
-    let wanted = [...new Map(keys.map((k) => [`${k.pk}\u0000${k.sk}`, itemKey(k)])).values()]
-    for (let round = 0; wanted.length > 0; round++) {
-      if (round > 20) throw new Unavailable('The table kept putting reads off')
+    let wanted = [...new Map(keys.filter(possible).map((k) => [`${k.pk}\u0000${k.sk}`, itemKey(k)])).values()]
+    for (let putOff = 0; wanted.length > 0; ) {
       const now = wanted.slice(0, 100)
       const out = await client.send(
         new BatchGetItemCommand({
@@ -125,7 +139,10 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
         const stored = fromItem(item)
         found.set(`${stored.key.pk}\u0000${stored.key.sk}`, stored)
       }
-      wanted = [...(out.UnprocessedKeys?.[TableName]?.Keys ?? []), ...wanted.slice(100)]
+      const later = out.UnprocessedKeys?.[TableName]?.Keys ?? []
+      putOff = later.length === now.length ? putOff + 1 : 0
+      if (putOff > 20) throw new Unavailable('The table kept putting reads off')
+      wanted = [...later, ...wanted.slice(100)]
     }
     return found
   }
@@ -136,6 +153,8 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
     shape: (item: Item) => T,
   ): Promise<Page<T>> => {
     const sort = index ? 'lsk' : 'sk'
+    const within = stretch(q, index ? 'lpk' : 'pk', sort)
+    if (!within) return { items: [] }
     const items: Item[] = []
     let start: Item | undefined
     // One item more than asked tells whether there is a next page; DynamoDB may also end a page early.
@@ -145,7 +164,7 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
         new QueryCommand({
           TableName,
           ...(index ? { IndexName: 'list' } : { ConsistentRead: true }),
-          ...stretch(q, index ? 'lpk' : 'pk', sort),
+          ...within,
           Limit: wanted - items.length,
           ExclusiveStartKey: start,
           ...counted,
@@ -163,7 +182,7 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
   return {
     get: (keys) =>
       asking('get', async () => {
-        if (keys.length === 1) {
+        if (keys.length === 1 && possible(keys[0]!)) {
           const out = await client.send(
             new GetItemCommand({ TableName, Key: itemKey(keys[0]!), ConsistentRead: true, ...counted }),
           )

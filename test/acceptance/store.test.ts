@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { GetItemCommand } from '@aws-sdk/client-dynamodb'
+import { describe, test } from 'vitest'
+import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
+import { openTable } from '../../local/table.ts'
+import { type Candidate, storeBehaves } from '../contract/store.ts'
+import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
+
+/** Behind either endpoint stands the same adapter, infra/dynamo: the suite is about what the engines make of it. */
+function candidateAt(endpoint: string, close: () => Promise<void>): Candidate {
+  const where = { table: 'slipway', region: 'us-east-1', endpoint }
+  const client = dynamoClient(where)
+  return {
+    store: dynamoStore(where, client),
+    settle: async () => {},
+    async ttlOf({ pk, sk }) {
+      const { Item } = await client.send(
+        new GetItemCommand({
+          TableName: where.table,
+          Key: { pk: { S: pk }, sk: { S: sk } },
+          ConsistentRead: true,
+        }),
+      )
+      return Item?.ttl && Number(Item.ttl.N)
+    },
+    async close() {
+      client.destroy()
+      await close()
+    },
+  }
+}
+
+storeBehaves('on the embedded table', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'slipway-table-'))
+  const table = await openTable(dir)
+  return candidateAt(table.endpoint, async () => {
+    await table.close()
+    rmSync(dir, { recursive: true, force: true })
+  })
+})
+
+const local = await dynamoDbLocalOrReason()
+if ('jars' in local) {
+  storeBehaves("on DynamoDB's own local server", async () => {
+    const server = await openDynamoDbLocal(local.jars)
+    await server.createTable('slipway')
+    return candidateAt(server.endpoint, () => server.close())
+  })
+} else {
+  describe("store on DynamoDB's own local server", () => {
+    test.skip(`skipped: ${local.reason}`, () => {})
+  })
+}
