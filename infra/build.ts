@@ -41,7 +41,7 @@ export async function buildFunctions(target: Target): Promise<Bundle[]> {
     banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
     // Loads files and native add-ons beside itself; on one machine it lies beside the bundle.
     external: target === 'local' ? ['dockerode'] : [],
-    plugins: [environmentCredentials, ...(target === 'aws' ? [withoutLocalDrivers] : [])],
+    plugins: [without(target === 'aws' ? [...unused, ...localDrivers] : unused)],
     legalComments: 'none',
     logLevel: 'silent',
   })
@@ -68,31 +68,53 @@ function writeIfChanged(path: string, contents: Uint8Array): void {
   renameSync(fresh, path)
 }
 
-/** In a function, credentials come from its environment: the provider chains (SSO, profiles, metadata) are 140 KB that it never uses. */
-const environmentCredentials: Plugin = {
-  name: 'environment-credentials',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({
-      path: 'environment',
-      namespace: 'credentials',
-    }))
-    onLoad({ filter: /.*/, namespace: 'credentials' }, () => ({
-      contents: `export const defaultProvider = () => async () => {
+/** Modules that a function never uses, each with what stands in for it. */
+interface Unused {
+  readonly filter: RegExp
+  readonly contents: string
+}
+
+const unused: readonly Unused[] = [
+  {
+    // In a function, credentials come from its environment: the chains (SSO, profiles, metadata) are 140 KB.
+    filter: /^@aws-sdk\/credential-provider-node$/,
+    contents: `export const defaultProvider = () => async () => {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env
   if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) throw new Error('No credentials in the environment')
   return { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY, sessionToken: AWS_SESSION_TOKEN }
 }`,
-    }))
   },
-}
+  {
+    // No operation of DynamoDB or SQS that Slipway calls streams events.
+    filter: /^@smithy\/core\/event-streams$/,
+    contents: 'export const eventStreamSerdeProvider = undefined; export class EventStreamSerde {}',
+  },
+  {
+    // DynamoDB's endpoint follows from the region; discovering it is off unless asked for.
+    filter: /^@aws-sdk\/middleware-endpoint-discovery$/,
+    contents: `export const NODE_ENDPOINT_DISCOVERY_CONFIG_OPTIONS = { environmentVariableSelector() {}, configFileSelector() {}, default: false }
+export const resolveEndpointDiscoveryConfig = (config) => config`,
+  },
+  // Node has its own.
+  { filter: /\/Sha256Js$/, contents: 'export class Sha256Js {}' },
+  { filter: /\/Md5Js$/, contents: 'export class Md5Js {}' },
+]
 
 /** A function in AWS has no engine beside it: what talks to one stays out of its bundle. */
-const withoutLocalDrivers: Plugin = {
-  name: 'without-local-drivers',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/docker\/index\.ts$/ }, () => ({ path: 'docker', namespace: 'left-out' }))
-    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
-      contents: `export function dockerCapacity() { throw new Error('The docker driver is not in this bundle') }`,
-    }))
+const localDrivers: readonly Unused[] = [
+  {
+    filter: /^\.\/docker\/index\.ts$/,
+    contents:
+      "export function dockerCapacity() { throw new Error('The docker driver is not in this bundle') }",
   },
-}
+]
+
+const without = (modules: readonly Unused[]): Plugin => ({
+  name: 'without',
+  setup({ onResolve, onLoad }) {
+    for (const [n, { filter, contents }] of modules.entries()) {
+      onResolve({ filter }, () => ({ path: String(n), namespace: 'unused' }))
+      onLoad({ filter: new RegExp(`^${n}$`), namespace: 'unused' }, () => ({ contents }))
+    }
+  },
+})
