@@ -61,13 +61,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const server = await serve(options.agentSocket, {
     'POST /pull': (body) => {
-      const { image, task } = body as { image?: unknown; task?: TaskName }
+      const { image, task } = (body ?? {}) as { image?: unknown; task?: TaskName }
       if (typeof image !== 'string' || typeof task?.id !== 'string')
         throw new Malformed('wanted: image, task')
       return pulls.ask(image, task)
     },
     'POST /remove': async (body) => {
-      const { containers } = body as { containers?: unknown }
+      const { containers } = (body ?? {}) as { containers?: unknown }
       if (!Array.isArray(containers)) throw new Malformed('wanted: containers')
       for (const id of containers) if (typeof id === 'string') leaving.add(id)
       return { left: leaving.size }
@@ -138,8 +138,8 @@ async function every(ms: number, signal: AbortSignal, log: Log, act: () => Promi
   }
 }
 
-/** What these tell a driver it can see for itself: they only say when to look. */
-const MOVED = /^(start|die|oom|destroy|health_status.*)$/
+/** What moves a task without anyone's asking. Starts and removals are the driver's own doing, and the sweep sees the rest. */
+const MOVED = /^(die|oom|health_status.*)$/
 
 function onEvent(
   { Action: action, Actor: actor }: EngineEvent,
