@@ -3,7 +3,12 @@ import { Refusal } from '../../domain/errors.ts'
 /** 127.0.0.0/8, ::1, localhost and *.localhost, with any port. */
 function isLoopback(host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase()
-  return /^127(\.\d{1,3}){3}$/.test(name) || name === '[::1]' || name === 'localhost' || name.endsWith('.localhost')
+  return (
+    /^127(\.\d{1,3}){3}$/.test(name) ||
+    name === '[::1]' ||
+    name === 'localhost' ||
+    name.endsWith('.localhost')
+  )
 }
 
 /**
@@ -14,7 +19,12 @@ export function refuseForeign(headers: Readonly<Record<string, string | undefine
   const { host, origin } = headers
   const site = headers['sec-fetch-site']
   const refuse = (what: string) =>
-    new Refusal('AccessDeniedException', `Slipway on one machine answers this machine only: ${what} is refused.`, {}, 403)
+    new Refusal(
+      'AccessDeniedException',
+      `Slipway on one machine answers this machine only: ${what} is refused.`,
+      {},
+      403,
+    )
   if (host === undefined || !isLoopback(host)) return refuse(`the Host ${JSON.stringify(host ?? '')}`)
   if (origin !== undefined && !isLoopbackOrigin(origin)) return refuse(`the Origin ${JSON.stringify(origin)}`)
   if (site === 'cross-site') return refuse('a request from another site')

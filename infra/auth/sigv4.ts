@@ -1,7 +1,10 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { Refusal } from '../../domain/errors.ts'
 
-export type AccessKeys = ReadonlyMap<string, { readonly secret: string; readonly sessionToken?: string | undefined }>
+export type AccessKeys = ReadonlyMap<
+  string,
+  { readonly secret: string; readonly sessionToken?: string | undefined }
+>
 
 export interface SignedRequest {
   readonly method: string
@@ -30,7 +33,10 @@ export function verifySignature(request: SignedRequest, keys: AccessKeys, now: n
   const authorization = headers.authorization
   if (authorization === undefined) {
     if (/[?&]X-Amz-Signature=/i.test(request.url)) {
-      throw new Refusal('IncompleteSignatureException', 'Slipway verifies signatures in the Authorization header; presigned requests are not supported.')
+      throw new Refusal(
+        'IncompleteSignatureException',
+        'Slipway verifies signatures in the Authorization header; presigned requests are not supported.',
+      )
     }
     throw new Refusal('MissingAuthenticationTokenException', 'Missing Authentication Token')
   }
@@ -38,10 +44,14 @@ export function verifySignature(request: SignedRequest, keys: AccessKeys, now: n
   const date = dateOf(headers)
   const { accessKeyId, day, region, service } = given
   if (!date.startsWith(day)) {
-    throw new Refusal('InvalidSignatureException', `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${day}' != '${date.slice(0, 8)}', from '${date}'.`)
+    throw new Refusal(
+      'InvalidSignatureException',
+      `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${day}' != '${date.slice(0, 8)}', from '${date}'.`,
+    )
   }
   const key = keys.get(accessKeyId)
-  if (!key) throw new Refusal('UnrecognizedClientException', 'The security token included in the request is invalid.')
+  if (!key)
+    throw new Refusal('UnrecognizedClientException', 'The security token included in the request is invalid.')
   judgeSkew(date, now)
   judgeCovered(given.signedHeaders, headers)
   // Keys with a session token must come with it; those without are not asked for one.
@@ -52,7 +62,10 @@ export function verifySignature(request: SignedRequest, keys: AccessKeys, now: n
   const claimed = headers['x-amz-content-sha256']
   const scope = `${day}/${region}/${service}/aws4_request`
   const text = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${sha256(canonicalRequest(request, given.signedHeaders, bodyHash))}`
-  const signing = ['aws4_request', service, region, day].reduceRight((k, part) => hmac(k, part), Buffer.from(`AWS4${key.secret}`))
+  const signing = ['aws4_request', service, region, day].reduceRight(
+    (k, part) => hmac(k, part),
+    Buffer.from(`AWS4${key.secret}`),
+  )
   const expected = hmac(signing, text).toString('hex')
   if (!same(given.signature, expected) || (claimed !== undefined && !same(claimed, bodyHash))) {
     throw new Refusal(
@@ -76,7 +89,9 @@ function parse(authorization: string): Given {
   const incomplete = (what: string) => new Refusal('IncompleteSignatureException', what)
   const [algorithm, ...rest] = authorization.trim().split(/\s+/)
   if (algorithm !== 'AWS4-HMAC-SHA256') {
-    throw incomplete(`Authorization header requires the algorithm AWS4-HMAC-SHA256. Authorization=${(algorithm ?? '').slice(0, 64)}`)
+    throw incomplete(
+      `Authorization header requires the algorithm AWS4-HMAC-SHA256. Authorization=${(algorithm ?? '').slice(0, 64)}`,
+    )
   }
   const parts = new Map(
     rest
@@ -85,11 +100,21 @@ function parse(authorization: string): Given {
       .map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)] as const),
   )
   for (const name of ['Credential', 'Signature', 'SignedHeaders']) {
-    if (!parts.get(name)) throw incomplete(`Authorization header requires '${name}' parameter. (Hashed with SHA-256 and encoded with Base64)`)
+    if (!parts.get(name))
+      throw incomplete(
+        `Authorization header requires '${name}' parameter. (Hashed with SHA-256 and encoded with Base64)`,
+      )
   }
   const credential = parts.get('Credential')!.split('/')
-  if (credential.length !== 5 || credential[4] !== 'aws4_request' || !/^\d{8}$/.test(credential[1]!) || credential.some((c) => c === '')) {
-    throw incomplete('Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term')
+  if (
+    credential.length !== 5 ||
+    credential[4] !== 'aws4_request' ||
+    !/^\d{8}$/.test(credential[1]!) ||
+    credential.some((c) => c === '')
+  ) {
+    throw incomplete(
+      'Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term',
+    )
   }
   const [accessKeyId, day, region, service] = credential as [string, string, string, string, string]
   return {
@@ -108,19 +133,32 @@ function dateOf(headers: SignedRequest['headers']): string {
   if (amz !== undefined && /^\d{8}T\d{6}Z$/.test(amz)) return amz
   const http = amz === undefined && headers.date !== undefined ? Date.parse(headers.date) : Number.NaN
   if (!Number.isNaN(http)) return basic(http)
-  throw new Refusal('IncompleteSignatureException', "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+  throw new Refusal(
+    'IncompleteSignatureException',
+    "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+  )
 }
 
 const basic = (ms: number) => new Date(ms).toISOString().replace(/[-:]|\.\d{3}/g, '')
 
 function judgeSkew(date: string, now: number): void {
   const at = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
-  if (Number.isNaN(at)) throw new Refusal('IncompleteSignatureException', `Date must be in ISO-8601 'basic format'. Got '${date}'.`)
+  if (Number.isNaN(at))
+    throw new Refusal(
+      'IncompleteSignatureException',
+      `Date must be in ISO-8601 'basic format'. Got '${date}'.`,
+    )
   if (at < now - SKEW_MS) {
-    throw new Refusal('InvalidSignatureException', `Signature expired: ${date} is now earlier than ${basic(now - SKEW_MS)} (${basic(now)} - 5 min.)`)
+    throw new Refusal(
+      'InvalidSignatureException',
+      `Signature expired: ${date} is now earlier than ${basic(now - SKEW_MS)} (${basic(now)} - 5 min.)`,
+    )
   }
   if (at > now + SKEW_MS) {
-    throw new Refusal('InvalidSignatureException', `Signature not yet current: ${date} is still later than ${basic(now + SKEW_MS)} (${basic(now)} + 5 min.)`)
+    throw new Refusal(
+      'InvalidSignatureException',
+      `Signature not yet current: ${date} is still later than ${basic(now + SKEW_MS)} (${basic(now)} + 5 min.)`,
+    )
   }
 }
 
@@ -129,18 +167,33 @@ function judgeCovered(signed: readonly string[], headers: SignedRequest['headers
   const needed = Object.keys(headers).filter((name) => name === 'host' || name.startsWith('x-amz-'))
   const open = [...new Set([...needed, 'host'])].filter((name) => !signed.includes(name))
   if (open.length > 0) {
-    throw new Refusal('InvalidSignatureException', `'${open[0]}' must be a 'SignedHeader' in the AWS Authorization.`)
+    throw new Refusal(
+      'InvalidSignatureException',
+      `'${open[0]}' must be a 'SignedHeader' in the AWS Authorization.`,
+    )
   }
 }
 
-function canonicalRequest({ method, url, headers }: SignedRequest, signed: readonly string[], bodyHash: string): string {
+function canonicalRequest(
+  { method, url, headers }: SignedRequest,
+  signed: readonly string[],
+  bodyHash: string,
+): string {
   const at = url.indexOf('?')
   const path = at < 0 ? url : url.slice(0, at)
   const lines = signed.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`)
-  return [method, canonicalPath(path), canonicalQuery(at < 0 ? '' : url.slice(at + 1)), lines.join(''), signed.join(';'), bodyHash].join('\n')
+  return [
+    method,
+    canonicalPath(path),
+    canonicalQuery(at < 0 ? '' : url.slice(at + 1)),
+    lines.join(''),
+    signed.join(';'),
+    bodyHash,
+  ].join('\n')
 }
 
-const unreserved = (text: string) => encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+const unreserved = (text: string) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 const decoded = (text: string) => {
   try {
     return decodeURIComponent(text)

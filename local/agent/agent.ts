@@ -8,7 +8,7 @@ import { clearDrained, clearTombstones, type Leaving } from './clearing.ts'
 import { type EngineEvent, followEvents } from './events.ts'
 import { keepPrepared } from './pool.ts'
 import { pullsOf } from './pulls.ts'
-import { Malformed, serve } from './server.ts'
+import { type AwsService, Malformed, type Routes, serve } from './server.ts'
 
 /** One container of a task, as the agent came to know of it: by an event, or by looking around. May come twice. */
 export interface TaskContainerSeen {
@@ -30,10 +30,17 @@ export interface AgentOptions {
   /** "Something moved, look again": may come twice, and may come for nothing. */
   hint(task: TaskName): void
   readonly log: Log
-  /** Told of every container of a task that runs or has ended: the log follower listens here. */
-  readonly onContainer?: readonly ((container: TaskContainerSeen) => void)[] | undefined
+  /** What keeps the containers' logs; without it nothing is waited for. */
+  readonly logs?: AgentLogs | undefined
+}
+
+export interface AgentLogs {
+  /** Told of every container of a task that runs or has ended. */
+  onContainer(container: TaskContainerSeen): void
   /** Whether everything a container wrote is stored. Asked only of ended containers with the awslogs driver. */
-  drained?(containerId: string): boolean
+  drained(containerId: string): boolean
+  missingGroups(groups: readonly string[]): string[]
+  readonly service: AwsService
 }
 
 export interface Agent {
@@ -54,12 +61,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const pulls = pullsOf(engine, options.hint, log)
   const pool = keepPrepared(engine, installation, options.prepared, over.signal, log)
   const leaving: Leaving = new Set()
-  const drained = options.drained ?? (() => true)
-  const tell = (container: TaskContainerSeen) => {
-    for (const listener of options.onContainer ?? []) listener(container)
-  }
-
-  const server = await serve(options.agentSocket, {
+  const { logs } = options
+  const drained = (id: string) => logs?.drained(id) ?? true
+  const tell = (container: TaskContainerSeen) => logs?.onContainer(container)
+  const routes: Routes = {
     'POST /pull': (body) => {
       const { image, task } = (body ?? {}) as { image?: unknown; task?: TaskName }
       if (typeof image !== 'string' || typeof task?.id !== 'string')
@@ -72,6 +77,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const id of containers) if (typeof id === 'string') leaving.add(id)
       return { left: leaving.size }
     },
+    'POST /logs/missing': (body) => {
+      const { groups } = body as { groups?: unknown }
+      if (!Array.isArray(groups)) throw new Malformed('wanted: groups')
+      return { missing: logs?.missingGroups(groups.filter((g) => typeof g === 'string')) ?? [] }
+    },
     'GET /drained': (_, query) => ({ drained: drained(query.get('container') ?? '') }),
     'GET /health': async () => ({
       ok: true,
@@ -80,7 +90,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       pulling: pulls.underWay(),
       leaving: leaving.size,
     }),
-  })
+  }
+  const server = await serve(options.agentSocket, routes, logs?.service)
 
   const listening = followEvents(
     engine,

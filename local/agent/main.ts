@@ -1,5 +1,6 @@
 import { type Log, logAt } from '../../infra/log.ts'
 import { sqsQueue } from '../../infra/sqs.ts'
+import { openLogs } from '../logs/open.ts'
 import { startAgent } from './agent.ts'
 import { hintsTo } from './hints.ts'
 
@@ -17,17 +18,23 @@ const queue = sqsQueue({
   queueEndpoint: process.env.SLIPWAY_QUEUE_ENDPOINT || undefined,
 })
 
+const dockerSocket = process.env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock'
+const region = process.env.SLIPWAY_REGION || 'us-east-1'
+const account = process.env.SLIPWAY_ACCOUNT || '000000000000'
+const logs = openLogs(need('SLIPWAY_DATA'), dockerSocket, { region, account }, log)
+
 const agent = await startAgent({
-  dockerSocket: process.env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
+  dockerSocket,
   installation: need('SLIPWAY_INSTALLATION'),
   agentSocket: need('SLIPWAY_AGENT_SOCKET'),
   prepared: Number(process.env.SLIPWAY_PREPARED || 48),
   hint: hintsTo(queue, log),
   log,
+  logs,
 })
 
 const end = () => {
-  agent.close().then(
+  Promise.all([agent.close(), logs.close()]).then(
     () => process.exit(0),
     (error) => {
       log('error', 'The agent did not close cleanly', { error })

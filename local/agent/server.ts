@@ -8,16 +8,27 @@ export type Routes = Readonly<
   Record<string, (body: unknown, query: URLSearchParams) => Promise<unknown> | unknown>
 >
 
-/** What is asked may not be larger than this. */
-const LARGEST = 1 << 20
+/** Answers a request of an AWS service that names its operation in `X-Amz-Target`. */
+export type AwsService = (
+  target: string,
+  body: string,
+) => { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }
+
+/** What is asked may not be larger than this: PutLogEvents takes 1 MB of messages. */
+const LARGEST = 4 << 20
 
 /** Small JSON over HTTP on a Unix socket that only this user can open. `GET /health`, `POST /pull` ... */
-export async function serve(socketPath: string, routes: Routes): Promise<Server> {
+export async function serve(socketPath: string, routes: Routes, aws?: AwsService): Promise<Server> {
   if (await isServed(socketPath)) throw new Error(`Another agent listens on ${socketPath}.`)
   mkdirSync(dirname(socketPath), { recursive: true })
   rmSync(socketPath, { force: true })
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://agent')
+    const target = request.headers['x-amz-target']
+    if (aws && typeof target === 'string') {
+      const answer = aws(target, (await bytesOf(request)).toString())
+      return response.writeHead(answer.status, answer.headers).end(answer.body)
+    }
     const route = routes[`${request.method} ${url.pathname}`]
     const reply = (status: number, value: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
@@ -35,7 +46,7 @@ export async function serve(socketPath: string, routes: Routes): Promise<Server>
 
 export class Malformed extends Error {}
 
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
+async function bytesOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {
@@ -43,9 +54,14 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
     if (size > LARGEST) throw new Malformed('too large')
     chunks.push(chunk as Buffer)
   }
-  if (size === 0) return undefined
+  return Buffer.concat(chunks)
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const bytes = await bytesOf(request)
+  if (bytes.length === 0) return undefined
   try {
-    return JSON.parse(Buffer.concat(chunks).toString())
+    return JSON.parse(bytes.toString())
   } catch (error) {
     throw new Malformed(`not JSON: ${(error as Error).message}`)
   }

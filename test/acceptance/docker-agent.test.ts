@@ -11,7 +11,7 @@ import { connect } from '../../infra/capacity/docker/engine.ts'
 import { dockerCapacity, purge } from '../../infra/capacity/docker/index.ts'
 import { listPrepared } from '../../infra/capacity/docker/namespace.ts'
 import { logAt } from '../../infra/log.ts'
-import { type Agent, type AgentOptions, startAgent } from '../../local/agent/agent.ts'
+import { type Agent, type AgentLogs, type AgentOptions, startAgent } from '../../local/agent/agent.ts'
 import { ensureHelloImage, HELLO_IMAGE } from '../../local/hello-image.ts'
 import { containerOf, newTask, orderOf, shell, until } from '../contract/capacity.ts'
 import { engineOrReason } from '../support/engine.ts'
@@ -40,6 +40,15 @@ function registryOrReason(): { program: string } | { reason: string } {
     ? { program }
     : { reason: 'no docker-registry on this machine (a Debian package)' }
 }
+
+/** Logs of a test's own: what it does not name keeps nothing and misses nothing. */
+const logsOf = (more: Partial<AgentLogs>): AgentLogs => ({
+  onContainer: () => {},
+  drained: () => true,
+  missingGroups: () => [],
+  service: () => ({ status: 404, headers: {}, body: '' }),
+  ...more,
+})
 
 describe.skipIf('reason' in found)(
   `the agent${'reason' in found ? ` (skipped: ${found.reason})` : ''}`,
@@ -86,9 +95,9 @@ describe.skipIf('reason' in found)(
       )
     }, 60_000)
 
-    test('what starts, ends or disappears is hinted by its task, and told to followers', async () => {
+    test('what ends is hinted by its task; what starts and ends is told to followers', async () => {
       const told: string[] = []
-      await start({ onContainer: [(c) => told.push(`${c.name} ${c.state}`)] })
+      await start({ logs: logsOf({ onContainer: (c) => told.push(`${c.name} ${c.state}`) }) })
       const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 0.3; exit 3')])
       await capacity.launch(order)
       await eventually(async () => hints.some((task) => task.arn === order.task.arn) || undefined)
@@ -99,8 +108,14 @@ describe.skipIf('reason' in found)(
       await eventually(async () => told.includes('app exited') || undefined)
       expect(told).toContain('app running')
       expect(hints.every((task) => task.id === order.task.id && task.cluster === 'default')).toBe(true)
+    }, 60_000)
+
+    test('a container removed by hand is hinted', async () => {
+      await start()
+      const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600')])
+      await capacity.launch(order)
       hints.length = 0
-      await docker.getContainer(`slipway-${installation}-${order.task.id}-app`).remove()
+      await docker.getContainer(`slipway-${installation}-${order.task.id}-app`).remove({ force: true })
       await eventually(async () => hints.length > 0 || undefined)
     }, 60_000)
 
@@ -112,14 +127,14 @@ describe.skipIf('reason' in found)(
         (s) => containerOf(s)?.state === 'exited',
       )
       const told: string[] = []
-      await start({ onContainer: [(c) => told.push(`${c.task.id} ${c.state}`)] })
+      await start({ logs: logsOf({ onContainer: (c) => told.push(`${c.task.id} ${c.state}`) }) })
       await eventually(async () => hints.some((task) => task.arn === order.task.arn) || undefined)
       expect(told).toEqual([`${order.task.id} exited`])
     }, 60_000)
 
     test('an ended container goes only once its log is stored', async () => {
       let stored = false
-      await start({ drained: () => stored })
+      await start({ logs: logsOf({ drained: () => stored }) })
       const logConfiguration = { logDriver: 'awslogs' as const, options: { 'awslogs-group': 'g' } }
       const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'echo last words', { logConfiguration })])
       await capacity.launch(order)
@@ -203,7 +218,10 @@ describe.skipIf('reason' in found)(
             docker.modem.followProgress(pushed, (e) => (e ? reject(e) : resolve())),
           )
         }, 60_000)
-        afterAll(() => server?.kill())
+        afterAll(async () => {
+          server?.kill()
+          await forget()
+        })
 
         const forget = () =>
           docker

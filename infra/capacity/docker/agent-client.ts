@@ -22,6 +22,8 @@ export type PullState =
 export interface AgentClient {
   /** Begins a pull, or joins one; the task gets a hint when it has ended. */
   pull(image: string, task: TaskName): Promise<PullState>
+  /** Which of these log groups are not there; `undefined` when the agent does not answer. */
+  missingLogGroups(groups: readonly string[]): Promise<readonly string[] | undefined>
   /** Removes ended containers once their logs are stored; `false` when no agent took the order. */
   removeWhenDrained(containers: readonly string[]): Promise<boolean>
 }
@@ -37,6 +39,13 @@ export function agentAt(socketPath: string): AgentClient {
           state: 'pulling',
           why: `the agent that pulls ${image} does not answer (${(error as Error).message})`,
         }
+      }
+    },
+    async missingLogGroups(groups) {
+      try {
+        return ((await post(socketPath, '/logs/missing', { groups })) as { missing: string[] }).missing
+      } catch {
+        return undefined
       }
     },
     async removeWhenDrained(containers) {

@@ -1,4 +1,5 @@
 import type { ContainerDefinition } from '@aws-sdk/client-ecs'
+import { logPlace } from '../../../domain/awslogs.ts'
 import { startable } from '../../../domain/container-order.ts'
 import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/ports.ts'
 import type { AgentClient } from './agent-client.ts'
@@ -27,6 +28,8 @@ export interface Ground {
 export async function launch(ground: Ground, order: LaunchOrder): Promise<Observation> {
   const unable = unableTo(order.definition)
   if (unable !== undefined) return { sees: 'refused', reason: `CannotCreateContainerError: ${unable}` }
+  const unlogged = await withoutLogs(ground, order)
+  if (unlogged !== undefined) return unlogged
   const mine = new Set<string>()
   // Again: an image may be removed between its check and its use, and a claim lost to a claim made at once.
   for (let attempt = 0; attempt < 4; attempt++) {
@@ -39,6 +42,24 @@ export async function launch(ground: Ground, order: LaunchOrder): Promise<Observ
     else if (seen !== 'place lost') return seen
   }
   return observationOf(await lookAt(ground.engine, ground.installation, order.task.id))
+}
+
+/** A container whose log group is missing, and is not to be made, cannot start (facts: ECS 5.3, failed to validate logger args). */
+async function withoutLogs(
+  { agent }: Ground,
+  { definition, task }: LaunchOrder,
+): Promise<Observation | undefined> {
+  const places = (definition.containerDefinitions ?? []).map((c) =>
+    logPlace(c.logConfiguration, c.name ?? '', task.id),
+  )
+  const groups = places.flatMap((place) => (place && !place.createGroup ? [place.group] : []))
+  if (groups.length === 0 || agent === undefined) return undefined
+  const missing = await agent.missingLogGroups(groups)
+  if (missing === undefined)
+    return { sees: 'waiting', phase: 'queued', why: 'the agent that keeps logs does not answer' }
+  if (missing.length === 0) return undefined
+  const words = `the specified log group ${missing[0]} does not exist: create it, or set awslogs-create-group to true`
+  return { sees: 'refused', reason: `ResourceInitializationError: failed to validate logger args: ${words}` }
 }
 
 const isLate = (order: LaunchOrder) => Date.now() > order.deadline

@@ -18,6 +18,9 @@ export const ORDER = 'slipway.order'
 export const DIGEST = 'slipway.digest'
 /** The log driver asked for: only `awslogs` has a log to be stored before the container may go. */
 export const LOGS = 'slipway.logs'
+/** Where its lines are stored (`domain/awslogs`). */
+export const LOG_GROUP = 'slipway.logs.group'
+export const LOG_STREAM = 'slipway.logs.stream'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 

@@ -1,6 +1,7 @@
 import type { ContainerDefinition, ContainerOverride, TaskDefinition } from '@aws-sdk/client-ecs'
 import type { ContainerCreateOptions, HostConfig } from 'dockerode'
 import { parseArn } from '../../../domain/arn.ts'
+import { logPlace } from '../../../domain/awslogs.ts'
 import type { LaunchOrder } from '../../../domain/ports.ts'
 import type { Engine } from './engine.ts'
 import * as names from './naming.ts'
@@ -62,6 +63,7 @@ function labels(
   const { task, definition } = order
   const containers = definition.containerDefinitions ?? []
   const volumes = scratchVolumes(definition).map((name) => names.volumeName(installation, task.id, name))
+  const log = logPlace(container.logConfiguration, container.name ?? '', task.id)
   return {
     ...container.dockerLabels,
     [names.INSTALLATION]: installation,
@@ -82,6 +84,8 @@ function labels(
       ),
     ),
     [names.LOGS]: container.logConfiguration?.logDriver ?? 'json-file',
+    ...given(names.LOG_GROUP, log?.group),
+    ...given(names.LOG_STREAM, log?.stream),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
     'com.amazonaws.ecs.cluster': task.cluster,
