@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { measure, measureStanding, stories } from '../bench/economics.ts'
+import { billFor } from '../bench/prices.ts'
+import { type DynamoDbLocal, dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
+
+/** Ceilings of what a task consumes, counted and not timed: raise one only for a reason written in test/bench/README.md. */
+const local = await dynamoDbLocalOrReason()
+
+describe.skipIf('reason' in local)(
+  'reason' in local ? `what a task consumes (skipped: ${local.reason})` : 'what a task consumes',
+  () => {
+    let server: DynamoDbLocal
+    beforeAll(async () => {
+      if ('jars' in local) server = await openDynamoDbLocal(local.jars)
+    }, 60_000)
+    afterAll(() => server?.close(), 30_000)
+
+    test('one task from RunTask to STOPPED', async () => {
+      const { counts, recordBytes } = await measure(server, stories['one task'])
+      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(9)
+      expect(counts.indexWriteUnits).toBe(3)
+      expect(counts.readUnits + counts.indexReadUnits).toBeLessThanOrEqual(7)
+      expect(counts.messages).toBe(2)
+      expect(recordBytes.PROVISIONING).toBeLessThan(1_024)
+    })
+
+    test('ten tasks of one call share its token and its request', async () => {
+      const { counts, storedBytes } = await measure(server, stories['ten at once'])
+      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(8.1)
+      expect(counts.sends).toBeLessThanOrEqual(1.1)
+      expect(billFor(counts, 10, storedBytes).total).toBeLessThan(8)
+    })
+
+    test('a task that outlives its due time pays for it once', async () => {
+      const short = await measure(server, stories['one task'])
+      const long = await measure(server, stories['one, 5 minutes'])
+      expect(long.counts.indexWriteUnits - short.counts.indexWriteUnits).toBe(1)
+      expect(long.counts.looks - short.counts.looks).toBe(1)
+    })
+
+    test('a task that just runs is not written, and not looked at', async () => {
+      const { unitsPerTaskHour } = await measureStanding(server, 30)
+      expect(unitsPerTaskHour.writes).toBe(0)
+      expect(unitsPerTaskHour.looks).toBe(0)
+      expect(unitsPerTaskHour.reads).toBeLessThanOrEqual(20)
+    })
+  },
+)

@@ -1,0 +1,162 @@
+import type { ConsumedCapacity } from '@aws-sdk/client-dynamodb'
+import type { Change, Wake } from '../../domain/decision.ts'
+import * as keys from '../../domain/keys.ts'
+import { moment } from '../../domain/moment.ts'
+import type { Capacity, OutgoingWake, Store } from '../../domain/ports.ts'
+import { answerEcs } from '../../functions/api/pipeline.ts'
+import type { Ports } from '../../functions/ports.ts'
+import { sweep } from '../../functions/sweeper/sweep.ts'
+import { lookAtTask } from '../../functions/worker/look.ts'
+import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
+import { type Counts, nothing } from './prices.ts'
+import { type CapacityTimes, timedCapacity } from './timed-capacity.ts'
+
+export type Meter = Record<'api' | 'worker' | 'sweeper', Counts>
+
+/** The real decisions and handlers on virtual time, over a table that counts what DynamoDB would bill. */
+export interface World {
+  /** What each function has caused so far. */
+  readonly meter: Meter
+  /** The last write of each record, by status where it has one. */
+  readonly written: Map<string, Change>
+  call(operation: string, input: object): Promise<Record<string, unknown>>
+  /** Plays what happens in so many milliseconds, with a sweep at the end of each minute if asked. */
+  play(ms: number, sweeping?: boolean): Promise<void>
+  close(): void
+}
+
+const scope = { account: '123456789012', region: 'us-east-1' }
+const caller = `arn:aws:iam::${scope.account}:user/bench`
+/** From a wake's sending to its look. */
+const DELIVERY_MS = 20
+
+export function meteredWorld(where: { endpoint: string; table: string }, times: CapacityTimes): World {
+  let now = Date.UTC(2026, 10, 22, 12)
+  let working: keyof Meter = 'api'
+  let calls = 0
+  const meter: Meter = { api: nothing(), worker: nothing(), sweeper: nothing() }
+  const written = new Map<string, Change>()
+  const coming: { at: number; wake: Wake }[] = []
+
+  const deliver = (wakes: readonly OutgoingWake[]) => {
+    for (const { wake, delaySeconds = 0 } of wakes)
+      coming.push({ at: now + DELIVERY_MS + delaySeconds * 1_000, wake })
+    meter[working].messages += wakes.length
+  }
+  const client = dynamoClient({ ...where, region: scope.region })
+  const ports: Ports = {
+    store: meteredStore(where, client, () => meter[working], written),
+    queue: {
+      async send(wakes) {
+        meter[working].sends += Math.ceil(wakes.length / 10)
+        deliver(wakes)
+      },
+    },
+    capacity: meteredCapacity(
+      timedCapacity(
+        times,
+        () => now,
+        (task, at) => {
+          coming.push({ at: at + DELIVERY_MS, wake: { key: keys.task(scope, task.id) } })
+          meter.worker.sends++
+          meter.worker.messages++
+        },
+      ),
+      () => meter[working],
+    ),
+    clock: (seed) => moment(now, seed),
+    scope,
+    log: () => {},
+  }
+
+  const lookNext = async (until: number): Promise<boolean> => {
+    coming.sort((a, b) => a.at - b.at)
+    if (coming[0] === undefined || coming[0].at > until) return false
+    const { at, wake } = coming.shift()!
+    now = at
+    working = 'worker'
+    meter.worker.looks++
+    await lookAtTask(wake, ports)
+    return true
+  }
+
+  return {
+    meter,
+    written,
+    async call(operation, input) {
+      working = 'api'
+      meter.api.apiCalls++
+      const seed = `call-${calls++}`
+      return JSON.parse(await answerEcs(operation, JSON.stringify(input), { caller, seed }, ports))
+    },
+    async play(ms, sweeping = false) {
+      const end = now + ms
+      for (let minute = now + 60_000; sweeping && minute <= end; minute += 60_000) {
+        while (await lookNext(minute));
+        now = minute
+        working = 'sweeper'
+        await sweep(ports)
+      }
+      while (await lookNext(end));
+      now = end
+    },
+    close: () => client.destroy(),
+  }
+}
+
+/** Reads and writes counted apart, whoever works at the moment paying for them. */
+function meteredStore(
+  where: { endpoint: string; table: string },
+  client: ReturnType<typeof dynamoClient>,
+  counts: () => Counts,
+  written: Map<string, Change>,
+): Store {
+  const options = { ...where, region: scope.region }
+  const list = (units: ConsumedCapacity) => units.GlobalSecondaryIndexes?.list?.CapacityUnits ?? 0
+  const table = (units: ConsumedCapacity) => (units.CapacityUnits ?? 0) - list(units)
+  const reading = dynamoStore(
+    {
+      ...options,
+      onUnits: (units) => {
+        counts().readUnits += table(units)
+        counts().indexReadUnits += list(units)
+      },
+    },
+    client,
+  )
+  const writing = dynamoStore(
+    {
+      ...options,
+      onUnits: (units) => {
+        counts().writeUnits += table(units)
+        counts().indexWriteUnits += list(units)
+      },
+    },
+    client,
+  )
+  return {
+    ...reading,
+    async write(change) {
+      const outcome = await writing.write(change)
+      if (outcome === 'stale') throw new Error(`A write was stale where nothing races: ${change.key.pk}`)
+      const { lastStatus } = change.record as { lastStatus?: string }
+      written.set(lastStatus ?? change.key.sk, change)
+      return outcome
+    },
+  }
+}
+
+function meteredCapacity(capacity: Capacity, counts: () => Counts): Capacity {
+  const counted =
+    <A extends unknown[], R>(ask: (...args: A) => Promise<R>) =>
+    (...args: A): Promise<R> => {
+      counts().capacityCalls++
+      return ask(...args)
+    }
+  return {
+    launch: counted(capacity.launch),
+    observe: counted(capacity.observe),
+    stop: counted(capacity.stop),
+    list: counted(capacity.list),
+  }
+}

@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { Section } from './report.ts'
+
+/** Loaded when asked for: each brings clients that the others do without. */
+const sections: Record<string, () => Promise<Section>> = {
+  economics: async () => (await import('./economics.ts')).economics(),
+  launch: async () => (await import('./launch.ts')).launch(),
+  api: async () => (await import('./api.ts')).api(),
+}
+
+const help = `Usage: npm run bench [-- --only NAME]... [-- --json FILE]
+
+Measures Slipway on this machine. Nothing else should run meanwhile.
+
+  --only NAME   one section, may be repeated: ${Object.keys(sections).join(', ')} (all)
+  --json FILE   the figures as JSON, besides the tables
+  --help        this text
+
+  economics     units, requests and dollars per task, on DynamoDB's own local server (needs java and mvn)
+  launch        RunTask to container started, against the engine itself (needs a Docker Engine)
+  api           requests per second of DescribeTasks and RunTask, with simulated capacity
+
+Exit code: 0 when every section was measured, 1 when one could not be, 2 when called in a wrong way.`
+
+async function main(): Promise<number> {
+  const { only, json, help: asked } = readArguments()
+  if (asked) {
+    console.log(help)
+    return 0
+  }
+  const unknown = only.filter((name) => !Object.hasOwn(sections, name))
+  if (unknown.length > 0) throw new WrongCall(`No section is called ${unknown.join(', ')}`)
+  const measured: Section[] = []
+  let failed = false
+  for (const name of only.length > 0 ? only : Object.keys(sections)) {
+    console.log(`\n${name}\n${'='.repeat(name.length)}`)
+    try {
+      const section = await sections[name]!()
+      console.log(section.text)
+      measured.push(section)
+    } catch (error) {
+      failed = true
+      console.log(`Could not be measured: ${error instanceof Error ? error.message : String(error)}`)
+      if (process.env.SLIPWAY_LOG === 'debug') console.error(error)
+    }
+  }
+  if (json) {
+    const figures = Object.fromEntries(measured.map((s) => [s.name, s.figures]))
+    writeFileSync(json, `${JSON.stringify({ at: new Date().toISOString(), ...figures }, undefined, 2)}\n`)
+  }
+  return failed ? 1 : 0
+}
+
+class WrongCall extends Error {}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: 'string', multiple: true, default: [] },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    return values
+  } catch (error) {
+    throw new WrongCall(error instanceof Error ? error.message : String(error))
+  }
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: Error) => {
+    console.error(error instanceof WrongCall ? `${error.message}\n\n${help}` : error)
+    process.exit(error instanceof WrongCall ? 2 : 1)
+  },
+)
