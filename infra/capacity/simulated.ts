@@ -1,0 +1,229 @@
+import type { ContainerDefinition } from '@aws-sdk/client-ecs'
+import { startable, stoppable } from '../../domain/container-order.ts'
+import type { Capacity, LaunchOrder, Listed, Observation, SeenContainer } from '../../domain/ports.ts'
+
+/**
+ * No containers: what a container would do is told by its environment, and time is an argument. What is seen
+ * follows from the clock alone, so nothing runs between two calls, and an hour costs what a second does.
+ *
+ * | in a container's environment | |
+ * |---|---|
+ * | SIMULATED_SECONDS | it runs this long; without it, until it is stopped |
+ * | SIMULATED_EXIT_CODE | what it then ends with, else 0 |
+ * | SIMULATED_STOP_SECONDS | from SIGTERM to its end with 143; beyond its stopTimeout it is killed, with 137 |
+ * | SIMULATED_PULL_SECONDS | its image is pulled this long, once for each task |
+ * | SIMULATED_HEALTHY_SECONDS | when its health check succeeds; without it, never |
+ * | SIMULATED_REFUSAL | the launch is refused, with this reason |
+ * | SIMULATED_START_FAILURE | it cannot be started, for this reason |
+ */
+export interface SimulatedOptions {
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number
+  readonly ground?: Ground
+}
+
+/** All that exists. Drivers hold nothing. */
+export interface Ground {
+  readonly places: Map<string, Place>
+  /** Since when a task's name is kept from launches. */
+  readonly fences: Map<string, number>
+  /** Since when a task's images are pulled. */
+  readonly pulls: Map<string, number>
+  made: number
+}
+
+/** What stands for a task's namespace. */
+export interface Place {
+  readonly order: LaunchOrder
+  readonly address: string
+  readonly pullStartedAt?: number | undefined
+  readonly pullStoppedAt?: number | undefined
+  readonly bodies: Body[]
+}
+
+/** One container; how it will end is known from its start, until something else ends it. */
+export interface Body {
+  readonly definition: ContainerDefinition
+  readonly says: Says
+  readonly runtimeId: string
+  readonly startedAt: number
+  endsAt: number
+  exitCode: number
+  reason?: string | undefined
+}
+
+/** A container's environment. */
+type Says = (name: string) => string | undefined
+
+/** As long as Docker's agent keeps a dead namespace's name: no launch order lives longer (Law 5). */
+const FENCE_MS = 120_000
+/** Facts: ECS 6, stopTimeout. */
+const GRACE_S = 30
+const NEVER = Number.POSITIVE_INFINITY
+
+export const emptyGround = (): Ground => ({
+  places: new Map(),
+  fences: new Map(),
+  pulls: new Map(),
+  made: 0,
+})
+
+/** One per process: the functions of one machine run in one, each with a driver of its own. */
+const processGround = emptyGround()
+
+export function simulatedCapacity(options: SimulatedOptions = {}): Capacity {
+  const { clock = Date.now, ground = processGround } = options
+  return {
+    launch: async (order) => launch(ground, order, clock()),
+    observe: async ({ id }) => observe(ground, id, clock()),
+    stop: async ({ id }, then) => (then === 'keep' ? stop(ground, id, clock()) : remove(ground, id, clock())),
+    list: async () => list(ground, clock()),
+  }
+}
+
+function launch(ground: Ground, order: LaunchOrder, now: number): Observation {
+  const { id } = order.task
+  if (fenced(ground, id, now)) return { sees: 'fenced' }
+  const late = now > order.deadline
+  const place = ground.places.get(id) ?? (late ? undefined : take(ground, order, now))
+  if (place === undefined) return { sees: 'absent' }
+  if ('sees' in place) return place
+  if (!late) startAll(ground, place, now)
+  return present(place, now)
+}
+
+/** A place for the task, once nothing speaks against it and its images are there. */
+function take(ground: Ground, order: LaunchOrder, now: number): Place | Observation {
+  const { id } = order.task
+  const says = containersOf(order).map((container) => saysOf(order, container))
+  const refusal = says.map((say) => say('SIMULATED_REFUSAL')).find((reason) => reason !== undefined)
+  if (refusal !== undefined) return { sees: 'refused', reason: refusal }
+  const pullMs = Math.max(0, ...says.map((say) => milliseconds(say('SIMULATED_PULL_SECONDS')) ?? 0))
+  const pullStartedAt = ground.pulls.get(id) ?? now
+  if (now < pullStartedAt + pullMs) {
+    ground.pulls.set(id, pullStartedAt)
+    return { sees: 'waiting', phase: 'pulling', why: 'its image is being pulled', pullStartedAt }
+  }
+  ground.pulls.delete(id)
+  const number = ++ground.made
+  const place: Place = {
+    order,
+    address: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
+    ...(pullMs > 0 && { pullStartedAt, pullStoppedAt: pullStartedAt + pullMs }),
+    bodies: [],
+  }
+  ground.places.set(id, place)
+  return place
+}
+
+/** Rounds: a START condition holds as soon as its container runs. */
+function startAll(ground: Ground, place: Place, now: number): void {
+  for (;;) {
+    const seen = place.bodies.map((body) => seenOf(body, now))
+    const turn = startable(place.order.definition, seen)
+    if (turn.length === 0) return
+    for (const name of turn) {
+      const definition = containersOf(place.order).find((container) => container.name === name)!
+      place.bodies.push(start(definition, saysOf(place.order, definition), ++ground.made, now))
+    }
+  }
+}
+
+function start(definition: ContainerDefinition, says: Says, number: number, now: number): Body {
+  const ms = milliseconds(says('SIMULATED_SECONDS')) ?? NEVER
+  return {
+    definition,
+    says,
+    runtimeId: `simulated-${number}`,
+    startedAt: now,
+    endsAt: now + ms,
+    exitCode: Number(says('SIMULATED_EXIT_CODE') ?? 0),
+  }
+}
+
+function observe(ground: Ground, id: string, now: number): Observation {
+  if (fenced(ground, id, now)) return { sees: 'fenced' }
+  const place = ground.places.get(id)
+  return place ? present(place, now) : { sees: 'absent' }
+}
+
+function stop(ground: Ground, id: string, now: number): Observation {
+  const place = ground.places.get(id)
+  if (!place || place.bodies.length === 0) return remove(ground, id, now)
+  const seen = place.bodies.map((body) => seenOf(body, now))
+  const turn = stoppable(place.order.definition, seen)
+  for (const body of place.bodies) if (turn.includes(body.definition.name ?? '')) signal(body, now)
+  return present(place, now)
+}
+
+/** SIGTERM, and SIGKILL when it does not listen; signalled again it ends no later. */
+function signal(body: Body, now: number): void {
+  const needs = milliseconds(body.says('SIMULATED_STOP_SECONDS')) ?? 0
+  const grace = (body.definition.stopTimeout ?? GRACE_S) * 1_000
+  const endsAt = now + Math.min(needs, grace)
+  if (endsAt >= body.endsAt) return
+  body.endsAt = endsAt
+  body.exitCode = needs > grace ? 137 : 143
+}
+
+function remove(ground: Ground, id: string, now: number): Observation {
+  ground.places.delete(id)
+  ground.pulls.delete(id)
+  if (!fenced(ground, id, now)) ground.fences.set(id, now)
+  return { sees: 'fenced' }
+}
+
+function fenced(ground: Ground, id: string, now: number): boolean {
+  const since = ground.fences.get(id)
+  return since !== undefined && now < since + FENCE_MS
+}
+
+function list(ground: Ground, now: number): Listed[] {
+  for (const id of ground.fences.keys()) if (!fenced(ground, id, now)) ground.fences.delete(id)
+  return [...ground.places.values()]
+    .filter((place) => place.bodies.length > 0)
+    .map((place) => ({ task: place.order.task, state: stateOf(place, now) }))
+}
+
+/** `running`: all of the definition's containers are there, each running or, if not essential, at its end. */
+function stateOf({ order, bodies }: Place, now: number): Listed['state'] {
+  const steady = containersOf(order).every(({ name, essential }) => {
+    const body = bodies.find((one) => one.definition.name === name)
+    const state = body && seenOf(body, now).state
+    return state === 'running' || (state === 'exited' && essential === false)
+  })
+  return steady ? 'running' : 'moving'
+}
+
+const present = ({ bodies, address, pullStartedAt, pullStoppedAt }: Place, now: number): Observation => ({
+  sees: 'present',
+  containers: bodies.map((body) => seenOf(body, now)),
+  address,
+  pullStartedAt,
+  pullStoppedAt,
+})
+
+export function seenOf(body: Body, now: number): SeenContainer {
+  const { definition, says, runtimeId, startedAt, endsAt, exitCode, reason } = body
+  const name = definition.name ?? ''
+  const failure = says('SIMULATED_START_FAILURE')
+  if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
+  if (now >= endsAt)
+    return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
+  const healthyMs = milliseconds(says('SIMULATED_HEALTHY_SECONDS')) ?? NEVER
+  const health = definition.healthCheck && now >= startedAt + healthyMs ? 'HEALTHY' : 'UNKNOWN'
+  return { name, state: 'running', runtimeId, startedAt, health }
+}
+
+const containersOf = (order: LaunchOrder) => order.definition.containerDefinitions ?? []
+
+/** What the container's environment says, its override before its definition. */
+function saysOf(order: LaunchOrder, container: ContainerDefinition): Says {
+  const own = order.overrides?.containerOverrides?.find((o) => o.name === container.name)
+  const pairs = [...(container.environment ?? []), ...(own?.environment ?? [])]
+  const environment = new Map(pairs.map(({ name, value }) => [name, value]))
+  return (name) => environment.get(name)
+}
+
+const milliseconds = (seconds: string | undefined): number | undefined =>
+  seconds === undefined ? undefined : Number(seconds) * 1_000
