@@ -11,7 +11,7 @@ export async function openCapacity(config: Config): Promise<Capacity> {
           'SLIPWAY_CAPACITY=docker needs a machine with a Docker Engine: SLIPWAY_LOCAL is not set',
         )
       const { dockerCapacity } = await import('./docker/index.ts')
-      return dockerCapacity(config.local)
+      return dockerCapacity({ ...config.local, account: config.account, region: config.region })
     }
     case 'simulated': {
       const { simulatedCapacity } = await import('./simulated.ts')

@@ -118,6 +118,7 @@ describe('what a user of the aws command gets', () => {
           image,
           memory: 64,
           essential: false,
+          stopTimeout: 2,
           command: sh('mkdir /www; echo I am the side-car > /www/who; httpd -f -p 8000 -h /www'),
         },
       ]
@@ -227,7 +228,7 @@ describe('the queue door', () => {
 
   it('runs a message that is a RunTask request, once, under its message id', async () => {
     const taskDefinition = await register('from-queue', 'exit 6')
-    const QueueUrl = await queueUrl('slipway-run-task')
+    const QueueUrl = await queueUrl('slipway-local-run-task')
     expect(new URL(QueueUrl).host).toBe(new URL(it0.endpoint).host)
     const body = JSON.stringify({ taskDefinition, startedBy: 'a-message' })
     await it0.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: body }))
@@ -251,11 +252,11 @@ describe('the queue door', () => {
   it('puts a request that is refused on the dead-letter queue, with the reason', async () => {
     await it0.sqs.send(
       new SendMessageCommand({
-        QueueUrl: await queueUrl('slipway-run-task'),
+        QueueUrl: await queueUrl('slipway-local-run-task'),
         MessageBody: '{"taskDefinition":"nobody-knows"}',
       }),
     )
-    const QueueUrl = await queueUrl('slipway-run-task-dlq')
+    const QueueUrl = await queueUrl('slipway-local-run-task-dead')
     const message = await eventually(async () => {
       const out = await it0.sqs.send(
         new ReceiveMessageCommand({ QueueUrl, MessageAttributeNames: ['All'], WaitTimeSeconds: 1 }),
