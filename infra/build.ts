@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { build, type Plugin } from 'esbuild'
+import { build, type Plugin, stop } from 'esbuild'
 
 /** Where the bundles will run: an AWS account, or this machine. */
 export type Target = 'aws' | 'local'
@@ -45,6 +45,8 @@ export async function buildFunctions(target: Target): Promise<Bundle[]> {
     legalComments: 'none',
     logLevel: 'silent',
   })
+  // Its helper process is not waited for by anyone else.
+  await stop()
   return outputFiles.map((output) => {
     writeIfChanged(output.path, output.contents)
     return {

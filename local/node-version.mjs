@@ -1,3 +1,6 @@
+import module from 'node:module'
+import { fileURLToPath } from 'node:url'
+
 // Loaded before everything else (`node --import`), by whatever Node npm found: plain JavaScript on purpose.
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(
@@ -6,3 +9,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   )
   process.exit(1)
 }
+
+// Compiled code is kept from start to start, here and in the processes that are started from here: a third of the start.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../.build/cache', import.meta.url))
+module.enableCompileCache(process.env.NODE_COMPILE_CACHE)

@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { repository } from '../../infra/build.ts'
+import { engineOrReason } from '../support/engine.ts'
+import { eventually, freePort } from '../support/slipway.ts'
+
+const found = await engineOrReason()
+
+interface Started {
+  readonly child: ChildProcess
+  readonly ended: Promise<number | string>
+  text(): string
+}
+
+/** Slipway's command as npm runs it. */
+function slipway(script: string, env: Record<string, string>, ...args: string[]): Started {
+  const child = spawn(
+    process.execPath,
+    ['--import', './local/node-version.mjs', `local/${script}.ts`, ...args],
+    {
+      cwd: repository,
+      env: { ...process.env, SLIPWAY_HELLO: 'no', SLIPWAY_PREPARED: '1', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+  const ended = new Promise<number | string>((resolve) =>
+    child.once('close', (code, sig) => resolve(code ?? sig!)),
+  )
+  return { child, ended, text: () => text }
+}
+
+const healthy = (port: number) =>
+  eventually(async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok || undefined, 60, `port ${port}`)
+
+/** Process ids of the children of one process. */
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('--help says how, and what is not known is refused', async () => {
+  const help = slipway('start', {}, '--help')
+  expect(await help.ended).toBe(0)
+  expect(help.text()).toContain('SLIPWAY_PORT')
+  const wrong = slipway('start', {}, '--prot', '1')
+  expect(await wrong.ended).toBe(2)
+  expect(wrong.text()).toContain('--prot')
+  const down = slipway('down', {}, '--help')
+  expect(await down.ended).toBe(0)
+})
+
+describe.skipIf('reason' in found)(
+  `one machine${'reason' in found ? ` (skipped: ${found.reason})` : ''}`,
+  () => {
+    const data = mkdtempSync(join(tmpdir(), 'slipway-start-'))
+    let port: number
+    let env: Record<string, string>
+    let running: Started
+
+    beforeAll(async () => {
+      port = await freePort()
+      env = { SLIPWAY_DATA: data, SLIPWAY_PORT: String(port) }
+      running = slipway('start', env)
+      await healthy(port)
+    })
+    afterAll(async () => {
+      await slipway('down', env).ended
+      rmSync(data, { recursive: true, force: true })
+    })
+
+    test('tells where it is, in lines of one kind', async () => {
+      await eventually(async () => running.text().includes('run-task') || undefined, 20, 'the command')
+      expect(running.text()).toMatch(/Slipway is ready \(\d+\.\d s\)/)
+      expect(running.text()).toMatch(new RegExp(`^ {2}Endpoint +http://127.0.0.1:${port}$`, 'm'))
+      expect(running.text()).toMatch(/^ {2}Docker +\d+\.\d+/m)
+    })
+
+    test('a second one on the same state is refused, and says which process has it', async () => {
+      const second = slipway('start', { ...env, SLIPWAY_PORT: '0' })
+      expect(await second.ended).toBe(1)
+      expect(second.text()).toContain(`process ${running.child.pid}`)
+      expect(second.text()).toContain('npm run down')
+    })
+
+    test('a port that is taken is refused, and says by whom', async () => {
+      const holder = createServer()
+      await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
+      const taken = (holder.address() as { port: number }).port
+      const elsewhere = mkdtempSync(join(tmpdir(), 'slipway-start-'))
+      const refused = slipway('start', { SLIPWAY_DATA: elsewhere, SLIPWAY_PORT: String(taken) })
+      expect(await refused.ended).toBe(1)
+      expect(refused.text()).toContain(`Port ${taken} is taken by process ${process.pid} (`)
+      holder.close()
+      rmSync(elsewhere, { recursive: true })
+    })
+
+    test('functions or an agent that die are started again', async () => {
+      const before = childrenOf(running.child.pid!).filter((pid) => /serverless|agent/.test(commandOf(pid)))
+      expect(before).toHaveLength(2)
+      for (const pid of before) process.kill(pid, 'SIGKILL')
+      await eventually(async () => before.every((pid) => !alive(pid)) || undefined, 10, 'their end')
+      await healthy(port)
+      await eventually(
+        async () => {
+          const now = childrenOf(running.child.pid!).filter((pid) => /serverless|agent/.test(commandOf(pid)))
+          return now.length === 2 || undefined
+        },
+        30,
+        'two new processes',
+      )
+      expect(running.text()).toContain('was ended by SIGKILL; it is started again.')
+    })
+
+    test('a reset answers when all is forgotten', async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/_slipway/reset`, { method: 'POST' })
+      expect(answer.status).toBe(200)
+      expect(await answer.json()).toMatchObject({ forgotten: true })
+      await healthy(port)
+    })
+
+    test('when the supervisor is killed its processes end with it, and the next start takes over', async () => {
+      const children = childrenOf(running.child.pid!)
+      running.child.kill('SIGKILL')
+      await running.ended
+      running = slipway('start', env)
+      await healthy(port)
+      expect(children.filter(alive)).toEqual([])
+    })
+
+    test('SIGTERM stops all, with exit code 0', async () => {
+      const children = childrenOf(running.child.pid!)
+      running.child.kill('SIGTERM')
+      expect(await running.ended).toBe(0)
+      expect(children.filter(alive)).toEqual([])
+    })
+
+    test('npm run down stops what runs', async () => {
+      running = slipway('start', env)
+      await healthy(port)
+      const down = slipway('down', env)
+      expect(await down.ended).toBe(0)
+      expect(await running.ended).toBe(0)
+      expect(down.text()).toMatch(/Removed \d+ containers/)
+    })
+  },
+)
