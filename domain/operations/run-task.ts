@@ -40,7 +40,9 @@ export function* runTask(
   const seed = moment.id()
   const key = keys.runTaskToken(scope, `${life.from}/${clientToken ?? seed}`)
   const requestHash = hash(canonical(asked))
-  const stored = yield* get<RunTaskToken>(key)
+  const cluster = clusterName(input.cluster)
+  const [token0, cluster0] = yield* getAll([key, keys.cluster(scope, cluster)])
+  const stored = token0 as Stored<RunTaskToken> | undefined
   const known = stored && stored.record.createdAt + life.ms > moment.now ? stored.record : undefined
 
   if (known && known.hash !== requestHash) {
@@ -48,12 +50,12 @@ export function* runTask(
       resourceIds: idsOf(known).map((id) => taskArn(scope, known.cluster, id)),
     })
   }
-  const definition = known ? yield* definitionOf(known, call) : yield* judge(input, call)
+  const definition = known ? yield* definitionOf(known, call) : yield* judge(input, cluster0 as Stored<Cluster> | undefined, call)
   const token: RunTaskToken = known ?? {
     hash: requestHash,
     seed,
     createdAt: moment.now,
-    cluster: clusterName(input.cluster),
+    cluster,
     family: definition.family,
     revision: definition.revision,
     count: input.count ?? 1,
@@ -92,10 +94,11 @@ export function* runTask(
 const idsOf = (token: RunTaskToken) => Array.from({ length: token.count }, (_, n) => taskIdOf(token.seed, n))
 
 /** A new call: everything is judged before anything is stored. */
-function* judge(input: RunTaskRequest, { scope }: Call): Reading<TaskDefinitionRecord> {
-  const cluster: Stored<Cluster> | undefined = yield* get<Cluster>(
-    keys.cluster(scope, clusterName(input.cluster)),
-  )
+function* judge(
+  input: RunTaskRequest,
+  cluster: Stored<Cluster> | undefined,
+  { scope }: Call,
+): Reading<TaskDefinitionRecord> {
   if (cluster?.record.status !== 'ACTIVE') throw clusterNotFound()
   const definition = yield* runnableDefinition(input.taskDefinition ?? '', scope)
   judgeRunTask(input, definition, cluster.record)

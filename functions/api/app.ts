@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Context, Hono } from 'hono'
-import { Refusal, unavailable } from '../../domain/errors.ts'
+import { Refusal, unavailable, unsupported } from '../../domain/errors.ts'
 import { refuseForeign } from '../../infra/auth/origin.ts'
-import { type AccessKeys, verifySignature } from '../../infra/auth/sigv4.ts'
-import { type Behind, passOn } from '../../infra/door.ts'
+import { type AccessKeys, type Verified, verifySignature } from '../../infra/auth/sigv4.ts'
+import { type Behind, type Passed, passOn } from '../../infra/door.ts'
 import type { Ports } from '../ports.ts'
 import { answerEcs, refusalOf } from './pipeline.ts'
 
@@ -32,7 +32,7 @@ export function app(options: AppOptions): Hono {
 
   edge.use('*', async (c, next) => {
     const foreign = local && refuseForeign(c.req.header())
-    if (foreign) return refused(c, foreign, randomUUID())
+    if (foreign) return refused(foreign, randomUUID())
     return next()
   })
 
@@ -52,56 +52,79 @@ export function app(options: AppOptions): Hono {
 
   edge.post('*', async (c) => {
     const seed = randomUUID()
+    const request = await passed(c)
+    const meant = serviceOf(request)
     try {
-      const request = await passed(c)
-      const { accessKeyId } = verifySignature(
+      const signed = verifySignature(
         { method: request.method, url: request.target, headers: request.headers, body: request.body },
         options.keys,
         ports.clock(seed).now,
       )
-      const target = request.headers['x-amz-target'] ?? ''
-      if (target.startsWith(ECS)) {
-        const caller = `arn:aws:iam::${ports.scope.account}:user/${accessKeyId}`
-        const name = target.slice(ECS.length)
-        if (options.cannotRun && name === 'RunTask')
-          throw new Refusal('UnsupportedFeatureException', options.cannotRun)
-        const text = await answerEcs(name, new TextDecoder().decode(request.body), { caller, seed }, ports)
+      if (!meant) throw unknownOperation(request.headers['x-amz-target'])
+      judgeScope(signed, meant.service, ports.scope.region)
+      if (meant.service === 'ecs') {
+        if (options.cannotRun && meant.name === 'RunTask') throw unsupported(options.cannotRun)
+        const caller = `arn:aws:iam::${ports.scope.account}:user/${signed.accessKeyId}`
+        const text = await answerEcs(meant.name, textOf(request.body), { caller, seed }, ports)
         return new Response(text, { headers: headersOf(seed) })
       }
-      const behind = target.startsWith('Logs_20140328.')
-        ? local?.logs
-        : isSqs(c, target)
-          ? local?.sqs
-          : undefined
-      if (behind) return await through(behind, request)
-      throw new Refusal(
-        'UnknownOperationException',
-        target
-          ? `Slipway does not know the service of ${target.slice(0, 100)}`
-          : 'The header X-Amz-Target is missing',
-      )
+      const behind = local?.[meant.service]
+      if (!behind) throw unknownOperation(request.headers['x-amz-target'])
+      return await through(behind, request)
     } catch (error) {
-      return refused(c, refusalOf(error, ports), seed)
+      const refusal = refusalOf(error, ports)
+      return meant?.service === 'sqs' && meant.form ? refusedXml(refusal, seed) : refused(refusal, seed)
     }
   })
 
-  edge.notFound((c) =>
+  edge.notFound(() =>
     refused(
-      c,
       new Refusal('UnknownOperationException', 'Not found: requests are POST / with X-Amz-Target', {}, 404),
       randomUUID(),
     ),
   )
-  edge.onError((error, c) => refused(c, refusalOf(error, ports), randomUUID()))
+  edge.onError((error) => refused(refusalOf(error, ports), randomUUID()))
   return edge
 }
 
-/** SQS in its JSON form names its target; older clients send a form with an Action, or post to a queue's own path. */
-const isSqs = (c: Context, target: string): boolean =>
-  target.startsWith('AmazonSQS.') ||
-  (target === '' && (c.req.header('content-type') ?? '').startsWith('application/x-www-form-urlencoded'))
+type Meant =
+  | { readonly service: 'ecs'; readonly name: string }
+  | { readonly service: 'logs' }
+  /** `form`: the older protocol, a form with an Action that is answered in XML. */
+  | { readonly service: 'sqs'; readonly form: boolean }
 
-async function through(behind: Behind, request: Awaited<ReturnType<typeof passed>>): Promise<Response> {
+/** The service that a request is for, by its target (facts: ECS 1.1, 1.3), or by being a form of SQS's older protocol. */
+function serviceOf({ headers, body }: Request): Meant | undefined {
+  const target = headers['x-amz-target']
+  if (target?.startsWith(ECS)) return { service: 'ecs', name: target.slice(ECS.length) }
+  if (target?.startsWith('Logs_20140328.')) return { service: 'logs' }
+  if (target?.startsWith('AmazonSQS.')) return { service: 'sqs', form: false }
+  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false
+  if (target === undefined && form && /(^|&)Action=/.test(textOf(body.subarray(0, 4_096))))
+    return { service: 'sqs', form: true }
+  return undefined
+}
+
+/** A signature is good for the service and the region it was made for, as in AWS. */
+function judgeScope(signed: Verified, service: string, region: string): void {
+  const wrong = signed.service !== service ? 'service' : signed.region !== region ? 'region' : undefined
+  if (wrong === undefined) return
+  const right = wrong === 'service' ? service : region
+  throw new Refusal(
+    'InvalidSignatureException',
+    `Credential should be scoped to a valid ${wrong}: this is '${right}', not '${signed[wrong]}'.`,
+  )
+}
+
+const unknownOperation = (target: string | undefined) =>
+  new Refusal(
+    'UnknownOperationException',
+    target
+      ? `Slipway does not know the operation ${target.slice(0, 100)}.`
+      : 'The header X-Amz-Target is missing.',
+  )
+
+async function through(behind: Behind, request: Request): Promise<Response> {
   try {
     return await passOn(behind, request)
   } catch (error) {
@@ -111,12 +134,18 @@ async function through(behind: Behind, request: Awaited<ReturnType<typeof passed
   }
 }
 
-async function passed(c: Context) {
+interface Request extends Passed {
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+async function passed(c: Context): Promise<Request> {
   const url = new URL(c.req.url)
   return {
     method: c.req.method,
     target: `${url.pathname}${url.search}`,
-    headers: c.req.header() as Record<string, string>,
+    headers: c.req.header(),
     body: new Uint8Array(await c.req.arrayBuffer()),
   }
 }
@@ -128,17 +157,16 @@ const headersOf = (requestId: string) => ({
   date: new Date().toUTCString(),
 })
 
-/** AWS's JSON error; XML for clients of SQS's older form. */
-function refused(c: Context, refusal: Refusal, requestId: string): Response {
-  const { type, message, status, extra } = refusal
-  if (isSqs(c, c.req.header('x-amz-target') ?? '') && !c.req.header('x-amz-target')) {
-    const fault = status < 500 ? 'Sender' : 'Receiver'
-    const xml = `<ErrorResponse><Error><Type>${fault}</Type><Code>${type}</Code><Message>${xmlText(message)}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`
-    return new Response(xml, { status, headers: { ...headersOf(requestId), 'content-type': 'text/xml' } })
-  }
+/** AWS's JSON error. */
+function refused({ type, message, status, extra }: Refusal, requestId: string): Response {
   const body = JSON.stringify({ __type: type, message, ...extra })
   return new Response(body, { status, headers: { ...headersOf(requestId), 'x-amzn-errortype': type } })
 }
 
-const xmlText = (text: string) =>
-  text.replace(/[<>&]/g, (ch) => (ch === '<' ? '&lt;' : ch === '>' ? '&gt;' : '&amp;'))
+/** The same for clients of SQS's older protocol. */
+function refusedXml({ type, message, status }: Refusal, requestId: string): Response {
+  const text = message.replace(/[<>&]/g, (c) => (c === '<' ? '&lt;' : c === '>' ? '&gt;' : '&amp;'))
+  const fault = status < 500 ? 'Sender' : 'Receiver'
+  const xml = `<ErrorResponse><Error><Type>${fault}</Type><Code>${type}</Code><Message>${text}</Message></Error><RequestId>${requestId}</RequestId></ErrorResponse>`
+  return new Response(xml, { status, headers: { ...headersOf(requestId), 'content-type': 'text/xml' } })
+}
