@@ -89,6 +89,7 @@ export async function startInstance(
     endpoint,
     failed,
     async stop() {
+      agent.mayEnd()
       await functions.stop()
       await agent.stop()
       control.close()

@@ -18,6 +18,8 @@ export interface Kept {
   /** SIGTERM, and SIGKILL when that is not heard. */
   stop(): Promise<void>
   start(): void
+  /** From now on its end is no news: a signal may have reached the whole group. */
+  mayEnd(): void
   kill(): void
 }
 
@@ -59,18 +61,22 @@ export function keepRunning(options: ProcessOptions): Kept {
     })
   }
 
+  const mayEnd = (): void => {
+    wanted = false
+    clearTimeout(pause)
+  }
+
   start()
   return {
     failed: failed.promise,
     start,
+    mayEnd,
     async stop() {
-      wanted = false
-      clearTimeout(pause)
+      mayEnd()
       if (child) await ended(child)
     },
     kill() {
-      wanted = false
-      clearTimeout(pause)
+      mayEnd()
       child?.kill('SIGKILL')
     },
   }
