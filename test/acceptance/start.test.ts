@@ -56,6 +56,18 @@ function alive(pid: number): boolean {
   }
 }
 
+/** Whoever ends them may be reaped a moment later. */
+const allEnded = (pids: number[]) =>
+  eventually(
+    async () => {
+      const left = pids.filter(alive)
+      if (left.length > 0) throw new Error(left.map(commandOf).join(' | '))
+      return true
+    },
+    5,
+    'every process to end',
+  )
+
 test('--help says how, and what is not known is refused', async () => {
   const help = slipway('start', {}, '--help')
   expect(await help.ended).toBe(0)
@@ -142,14 +154,14 @@ describe.skipIf('reason' in found)(
       await running.ended
       running = slipway('start', env)
       await healthy(port)
-      expect(children.filter(alive)).toEqual([])
+      await allEnded(children)
     })
 
     test('SIGTERM stops all, with exit code 0', async () => {
       const children = childrenOf(running.child.pid!)
       running.child.kill('SIGTERM')
       expect(await running.ended).toBe(0)
-      expect(children.filter(alive)).toEqual([])
+      await allEnded(children)
     })
 
     test('npm run down stops what runs', async () => {
