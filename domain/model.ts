@@ -70,6 +70,8 @@ export interface Task {
   cluster: string
   family: string
   revision: number
+  /** The first digits of the revision's own `registration`: a number can come again after everything was forgotten. */
+  registration?: string
   launchType: 'EC2' | 'FARGATE'
   capacityProvider?: string
   /** Absent means `family:<family>`. */

@@ -25,13 +25,15 @@ export interface NewTask {
 }
 
 /** A task as it is first stored, one version old: PROVISIONING, its containers PENDING (facts: ECS 5.1). */
-export function newTask(from: NewTask, { family, revision, definition }: TaskDefinitionRecord): Task {
+export function newTask(from: NewTask, record: TaskDefinitionRecord): Task {
+  const { family, revision, registration, definition } = record
   const { overrides, tags, ...rest } = from
   const storage = overrides?.ephemeralStorage?.sizeInGiB ?? definition.ephemeralStorage?.sizeInGiB
   return {
     ...present(rest),
     family,
     revision,
+    ...(registration !== undefined && { registration: registration.slice(0, 8) }),
     ...(tags?.length && { tags }),
     ...(overrides && Object.keys(overrides).length > 0 && { overrides }),
     ...(storage !== undefined && { ephemeralStorageGiB: storage }),

@@ -76,7 +76,7 @@ export async function startInstance(
     await agent.stop()
     queues.reset()
     await table.reset()
-    rmSync(join(data, 'logs'), { recursive: true, force: true })
+    for (const file of ['logs.db', 'logs.db-wal', 'logs.db-shm']) rmSync(join(data, file), { force: true })
     const purged = await purge(installation, socket)
     agent.start()
     await answers(agent, () => askJson({ socketPath: agentSocket, path: '/health' }))

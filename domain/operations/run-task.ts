@@ -50,7 +50,9 @@ export function* runTask(
       resourceIds: idsOf(known).map((id) => taskArn(scope, known.cluster, id)),
     })
   }
-  const definition = known ? yield* definitionOf(known, call) : yield* judge(input, cluster0 as Stored<Cluster> | undefined, call)
+  const definition = known
+    ? yield* definitionOf(known, call)
+    : yield* judge(input, cluster0 as Stored<Cluster> | undefined, call)
   const token: RunTaskToken = known ?? {
     hash: requestHash,
     seed,

@@ -2,10 +2,11 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Task, TaskDefinitionRecord } from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'
 import type { Ports } from '../ports.ts'
+import { definitionOf } from './definitions.ts'
 
 /** Rounds of one look: each is one act or one lost race. A task that has not come to rest by then is looked at again later. */
 const ROUNDS = 16
@@ -67,13 +68,6 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
 async function load(wake: Wake, { store }: Ports): Promise<Stored<Task> | undefined> {
   const [found] = await store.get([wake.key])
   return found as Stored<Task> | undefined
-}
-
-async function definitionOf(task: Task, { store, scope }: Ports) {
-  const [found] = await store.get([keys.revision(scope, task.family, task.revision)])
-  if (!found)
-    throw new Error(`Task ${task.id} names ${task.family}:${task.revision}, which is not in the table`)
-  return (found as Stored<TaskDefinitionRecord>).record.definition
 }
 
 const nameOf = (task: Task, { scope }: Ports): TaskName => ({
