@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { describe, test } from 'vitest'
+import type { Store } from '../../domain/ports.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
 import { openTable } from '../../local/table.ts'
 import { type Candidate, storeBehaves } from '../contract/store.ts'
+import { memoryStore } from '../simulation/store.ts'
 import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
 
 /** Behind either endpoint stands the same adapter, infra/dynamo: the suite is about what the engines make of it. */
@@ -31,6 +33,22 @@ function candidateAt(endpoint: string, close: () => Promise<void>): Candidate {
     },
   }
 }
+
+storeBehaves("in the simulation's memory", async () => {
+  let now = 0
+  const lagMs = 1_000
+  const memory = memoryStore({ now: () => now, lagMs: () => lagMs })
+  const store: Store = {
+    get: async (keys) => memory.get(keys),
+    write: async (change) => memory.write(change),
+    query: async (q) => memory.query(q),
+    list: async (q) => memory.list(q),
+  }
+  const settle = async () => {
+    now += lagMs
+  }
+  return { store, settle, ttlOf: async (key) => memory.ttlOf(key), close: async () => {} }
+})
 
 storeBehaves('on the embedded table', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'slipway-table-'))
