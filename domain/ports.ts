@@ -82,8 +82,10 @@ export type Observation =
 /** A task in the capacity's own list. */
 export interface Listed {
   readonly task: TaskName
-  /** `running`: every container made runs or has ended as it may; `moving`: anything else. */
+  /** `running`: every container of its definition runs; `moving`: anything else. */
   readonly state: 'running' | 'moving'
+  /** With `moving`: the names of those that run. */
+  readonly running?: readonly string[] | undefined
 }
 
 /**

@@ -102,13 +102,13 @@ export const resolveEndpointDiscoveryConfig = (config) => config`,
   { filter: /\/Md5Js$/, contents: 'export class Md5Js {}' },
 ]
 
-/** A function in AWS has no engine beside it: what talks to one stays out of its bundle. */
+const leftOut = (name: string) =>
+  `export function ${name}Capacity() { throw new Error('The ${name} driver is not in this bundle') }`
+
+/** A function in AWS has no engine beside it, and nothing to simulate: such drivers stay out of its bundle. */
 const localDrivers: readonly Unused[] = [
-  {
-    filter: /^\.\/docker\/index\.ts$/,
-    contents:
-      "export function dockerCapacity() { throw new Error('The docker driver is not in this bundle') }",
-  },
+  { filter: /^\.\/docker\/index\.ts$/, contents: leftOut('docker') },
+  { filter: /^\.\/simulated\.ts$/, contents: leftOut('simulated') },
 ]
 
 const without = (modules: readonly Unused[]): Plugin => ({

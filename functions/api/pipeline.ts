@@ -1,45 +1,27 @@
-import type { Decision, Reading, Scope } from '../../domain/decision.ts'
 import { Refusal, unavailable, unsupported } from '../../domain/errors.ts'
-import type { Call } from '../../domain/operations/call.ts'
 import { Unavailable } from '../../domain/ports.ts'
 import { decodeInput, encodeOutput } from '../../domain/wire/codec.ts'
-import { type Input, type OperationName, operationSchemas } from '../../domain/wire/operations.ts'
-import { carryOut } from '../../infra/commit.ts'
+import type { Input, OperationName } from '../../domain/wire/operations.ts'
+import { type Asker, perform } from '../perform.ts'
 import type { Ports } from '../ports.ts'
-import { type Operation, operations } from './table.ts'
+import { type Done, operations } from './table.ts'
+
+/** One ECS request from its name and body to the text of its answer: decode, load, decide, commit, encode. */
+export async function answerEcs(name: string, body: string, who: Asker, ports: Ports): Promise<string> {
+  if (!isOperation(name))
+    throw new Refusal('UnknownOperationException', `Unknown operation ${name.slice(0, 100)}`)
+  const { schema, operation } = operationNamed(name)
+  const input = decodeInput(schema, body) as Input<typeof name>
+  return encodeOutput(schema, await perform(operation, input, who, ports))
+}
 
 const isOperation = (name: string): name is OperationName => Object.hasOwn(operations, name)
 
-/** One ECS request from its name and body to the text of its answer: decode, load, decide, commit, encode. */
-export async function answerEcs(
-  name: string,
-  body: string,
-  who: { caller: string; seed: string },
-  ports: Ports,
-): Promise<string> {
-  if (!isOperation(name))
-    throw new Refusal('UnknownOperationException', `Unknown operation ${name.slice(0, 100)}`)
-  const operation = operationNamed(name)
-  const input = decodeInput(operationSchemas[name], body) as Input<typeof name>
-  return encodeOutput(operationSchemas[name], await perform(operation, input, who, ports))
-}
-
 /** What the table has under this name, or its refusal. */
-export function operationNamed<N extends OperationName>(name: N): Operation<N> {
+function operationNamed<N extends OperationName>(name: N): Done<N> {
   const row = operations[name]
   if ('refuses' in row) throw unsupported(`Slipway does not do ${name}: ${row.refuses}.`)
-  return row as Operation<N>
-}
-
-/** Decides and commits one call; lost races decide again with the same moment. */
-export async function perform<I, R>(
-  operation: (input: I, call: Call) => Reading<Decision<R>>,
-  input: I,
-  { caller, seed }: { caller: string; seed: string },
-  ports: Ports,
-): Promise<R> {
-  const scope: Scope = { ...ports.scope, caller }
-  return carryOut(() => operation(input, { scope, moment: ports.clock(seed) }), ports)
+  return row as Done<N>
 }
 
 /** Anything thrown, as the answer it becomes: a refusal as it is, an outage as a retryable 503, all else told in the log. */

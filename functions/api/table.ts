@@ -1,3 +1,22 @@
+import {
+  CreateCluster$,
+  DeleteCluster$,
+  DeleteTaskDefinitions$,
+  DeregisterTaskDefinition$,
+  DescribeClusters$,
+  DescribeTaskDefinition$,
+  DescribeTasks$,
+  ListClusters$,
+  ListTagsForResource$,
+  ListTaskDefinitionFamilies$,
+  ListTaskDefinitions$,
+  ListTasks$,
+  RegisterTaskDefinition$,
+  RunTask$,
+  StopTask$,
+  TagResource$,
+  UntagResource$,
+} from '@aws-sdk/client-ecs'
 import type { Decision, Reading } from '../../domain/decision.ts'
 import type { Call } from '../../domain/operations/call.ts'
 import {
@@ -18,9 +37,21 @@ import {
 } from '../../domain/operations/task-definitions.ts'
 import { describeTasks, listTasks, stopTask } from '../../domain/operations/tasks.ts'
 import type { Input, OperationName, Output } from '../../domain/wire/operations.ts'
+import type { OperationSchema } from '../../domain/wire/shapes.ts'
 
 /** One operation: a pure function that says what it reads and ends in a decision. */
 export type Operation<N extends OperationName> = (input: Input<N>, call: Call) => Reading<Decision<Output<N>>>
+
+/** An operation that is done: its schema, to decode and encode by, and its decision. */
+export interface Done<N extends OperationName> {
+  readonly schema: OperationSchema
+  readonly operation: Operation<N>
+}
+
+const done = <N extends OperationName>(schema: OperationSchema, operation: Operation<N>): Done<N> => ({
+  schema,
+  operation,
+})
 
 /** An operation that Slipway does not do, and why (Law 11). */
 export interface Refused {
@@ -40,11 +71,11 @@ const providers: Refused = {
 const protection: Refused = { refuses: 'task protection comes with services' }
 
 /** All 88 operations of the contract package; a missing, unknown or wrongly shaped row does not compile. */
-export const operations: { readonly [N in OperationName]: Operation<N> | Refused } = {
-  CreateCluster: createCluster,
-  DeleteCluster: deleteCluster,
-  DescribeClusters: describeClusters,
-  ListClusters: listClusters,
+export const operations: { readonly [N in OperationName]: Done<N> | Refused } = {
+  CreateCluster: done(CreateCluster$, createCluster),
+  DeleteCluster: done(DeleteCluster$, deleteCluster),
+  DescribeClusters: done(DescribeClusters$, describeClusters),
+  ListClusters: done(ListClusters$, listClusters),
   UpdateCluster: settings,
   UpdateClusterSettings: settings,
   PutClusterCapacityProviders: providers,
@@ -57,25 +88,25 @@ export const operations: { readonly [N in OperationName]: Operation<N> | Refused
   DeleteAccountSetting: settings,
   ListAccountSettings: settings,
 
-  RegisterTaskDefinition: registerTaskDefinition,
-  DescribeTaskDefinition: describeTaskDefinition,
-  ListTaskDefinitions: listTaskDefinitions,
-  ListTaskDefinitionFamilies: listTaskDefinitionFamilies,
-  DeregisterTaskDefinition: deregisterTaskDefinition,
-  DeleteTaskDefinitions: deleteTaskDefinitions,
+  RegisterTaskDefinition: done(RegisterTaskDefinition$, registerTaskDefinition),
+  DescribeTaskDefinition: done(DescribeTaskDefinition$, describeTaskDefinition),
+  ListTaskDefinitions: done(ListTaskDefinitions$, listTaskDefinitions),
+  ListTaskDefinitionFamilies: done(ListTaskDefinitionFamilies$, listTaskDefinitionFamilies),
+  DeregisterTaskDefinition: done(DeregisterTaskDefinition$, deregisterTaskDefinition),
+  DeleteTaskDefinitions: done(DeleteTaskDefinitions$, deleteTaskDefinitions),
 
-  RunTask: runTask,
-  StopTask: stopTask,
-  DescribeTasks: describeTasks,
-  ListTasks: listTasks,
+  RunTask: done(RunTask$, runTask),
+  StopTask: done(StopTask$, stopTask),
+  DescribeTasks: done(DescribeTasks$, describeTasks),
+  ListTasks: done(ListTasks$, listTasks),
   StartTask: hosts,
   ExecuteCommand: { refuses: 'ECS Exec is not built yet' },
   GetTaskProtection: protection,
   UpdateTaskProtection: protection,
 
-  TagResource: tagResource,
-  UntagResource: untagResource,
-  ListTagsForResource: listTagsForResource,
+  TagResource: done(TagResource$, tagResource),
+  UntagResource: done(UntagResource$, untagResource),
+  ListTagsForResource: done(ListTagsForResource$, listTagsForResource),
 
   CreateService: services,
   UpdateService: services,

@@ -1,9 +1,8 @@
-import type { RunTaskRequest } from '@aws-sdk/client-ecs'
+import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
 import { Refusal } from '../../domain/errors.ts'
 import { MESSAGE, runTask } from '../../domain/operations/run-task.ts'
 import { decodeInput } from '../../domain/wire/codec.ts'
-import { operationSchemas } from '../../domain/wire/operations.ts'
-import { perform } from '../api/pipeline.ts'
+import { perform } from '../perform.ts'
 import type { Ports } from '../ports.ts'
 
 export interface RunTaskMessage {
@@ -23,7 +22,7 @@ export type Taken =
  */
 export async function takeMessage(message: RunTaskMessage, ports: Ports): Promise<Taken> {
   try {
-    const asked = decodeInput(operationSchemas.RunTask, message.body) as RunTaskRequest
+    const asked = decodeInput(RunTask$, message.body) as RunTaskRequest
     const input = { ...asked, clientToken: message.messageId }
     const caller = `arn:aws:iam::${ports.scope.account}:role/slipway-run-task-queue`
     await perform(

@@ -18,8 +18,15 @@ export async function sweep(ports: Ports): Promise<Swept> {
   const live = await liveCandidates(ports)
   const listed = await capacityList(ports)
   const { now } = ports.clock('sweep')
-  const runs = new Set((listed ?? []).filter((l) => l.state === 'running').map((l) => l.task.id))
-  const wanted = live.filter((c) => (c.due !== undefined && c.due <= now) || (listed && !runs.has(idOf(c))))
+  const due = live.filter((c) => c.due !== undefined && c.due <= now)
+  const wanted = [
+    ...due,
+    ...(await strayed(
+      listed,
+      live.filter((c) => !due.includes(c)),
+      ports,
+    )),
+  ]
   await ports.queue.send(wanted.map((c) => ({ wake: { key: c.key } })))
   const removed = await removeUnowned(listed ?? [], new Set(live.map(idOf)), ports)
   return { woken: wanted.length, removed }
@@ -48,6 +55,31 @@ async function capacityList({ capacity, log }: Ports): Promise<readonly Listed[]
     return undefined
   }
 }
+
+/**
+ * Live tasks of which capacity shows something else than their record says. Only those of which not everything
+ * runs are read: it is in the record which of their containers have ended, unless nobody was told.
+ */
+async function strayed(
+  listed: readonly Listed[] | undefined,
+  live: readonly Candidate[],
+  { store }: Ports,
+): Promise<Candidate[]> {
+  if (!listed) return []
+  const shown = new Map(listed.map((l) => [l.task.id, l]))
+  const doubtful = live.filter((c) => shown.get(idOf(c))?.state !== 'running')
+  const records = (await store.get(doubtful.map((c) => c.key))) as (Stored<Task> | undefined)[]
+  return doubtful.filter((c, n) => !agree(records[n]?.record, shown.get(idOf(c))?.running ?? []))
+}
+
+/** The index may lag: one that has been STOPPED since is over. */
+const agree = (task: Task | undefined, running: readonly string[]): boolean =>
+  !task ||
+  task.lastStatus === 'STOPPED' ||
+  (task.lastStatus === 'RUNNING' &&
+    task.desiredStatus === 'RUNNING' &&
+    running.length > 0 &&
+    task.containers.every((c) => (c.status === 'RUNNING') === running.includes(c.name)))
 
 /** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */
 async function removeUnowned(

@@ -21,8 +21,9 @@ import {
 } from '../../domain/operations/task-definitions.ts'
 import { decodeInput, encodeOutput } from '../../domain/wire/codec.ts'
 import { ecsRules } from '../../domain/wire/constraints.ts'
-import { type Input, operationSchemas } from '../../domain/wire/operations.ts'
+import type { Input } from '../../domain/wire/operations.ts'
 import { type SchemaRef, shapeOf } from '../../domain/wire/shapes.ts'
+import { operationSchemas } from './all-schemas.ts'
 import { newCall, settle } from './support.ts'
 
 type Play = (input: never, call: Call) => Reading<Decision<unknown>>

@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest'
 import { Refusal } from '../../domain/errors.ts'
 import { decodeInput, encodeOutput } from '../../domain/wire/codec.ts'
 import { ecsRules } from '../../domain/wire/constraints.ts'
-import { type OperationName, operationSchemas } from '../../domain/wire/operations.ts'
+import type { OperationName } from '../../domain/wire/operations.ts'
+import { operationSchemas } from './all-schemas.ts'
 
 function decode(operation: OperationName, body: unknown): unknown {
   return decodeInput(operationSchemas[operation], typeof body === 'string' ? body : JSON.stringify(body))
