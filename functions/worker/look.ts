@@ -20,6 +20,9 @@ const KEEP_STOPPED_S = 30 * 24 * 60 * 60
  * twice, late or for nothing changes nothing.
  */
 export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
+  // Before the record is read: whoever freezes between reading and launching must not launch what has been
+  // STOPPED and forgotten since (Law 5).
+  let asOf = ports.clock(wake.key.pk).now
   let stored = await load(wake, ports)
   if (!stored) return
   let definition = await definitionOf(stored.record, ports)
@@ -32,6 +35,7 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
     const change = changeOf(stored, next, now, ports)
     if (change) {
       if ((await ports.store.write(change)) === 'stale') {
+        asOf = ports.clock(wake.key.pk).now
         stored = await load(wake, ports)
         if (!stored) return
         definition = await definitionOf(stored.record, ports)
@@ -46,7 +50,7 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
         seen = await ports.capacity.observe(task)
         break
       case 'launch': {
-        const deadline = now + LAUNCH_WINDOW_MS
+        const deadline = asOf + LAUNCH_WINDOW_MS
         seen = await ports.capacity.launch({ task, definition, overrides: stored.record.overrides, deadline })
         break
       }
@@ -76,7 +80,10 @@ const nameOf = (task: Task, { scope }: Ports): TaskName => ({
   id: task.id,
 })
 
-/** What to write, if anything: a changed record, or the due time of one that has come to rest since. */
+/**
+ * What to write, if anything: a changed record, or a due time that has passed. For a record still in motion that
+ * spares it the sweep's wake, costs as much, and ends every chain of looks but the writer's.
+ */
 function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Ports): Change | undefined {
   const task = next.task
   const changed = task !== stored.record
@@ -91,8 +98,9 @@ function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Port
       ttl: Math.ceil(now / 1_000) + KEEP_STOPPED_S,
     }
   }
-  const overdueAtRest = next.act === 'rest' && stored.due !== undefined && stored.due <= now
-  if (!changed && !overdueAtRest) return undefined
+  const settled = next.act === 'rest' || next.act === 'wait'
+  const overdue = settled && stored.due !== undefined && stored.due <= now
+  if (!changed && !overdue) return undefined
   const due = dueOf(stored.due, next.act !== 'rest', now)
   return { key: stored.key, expect: stored.rev, record: task, list: stored.list, due }
 }

@@ -81,7 +81,7 @@ export function simulatedCapacity(options: SimulatedOptions = {}): Capacity {
   }
 }
 
-function launch(ground: Ground, order: LaunchOrder, now: number): Observation {
+export function launch(ground: Ground, order: LaunchOrder, now: number): Observation {
   const { id } = order.task
   if (fenced(ground, id, now)) return { sees: 'fenced' }
   const late = now > order.deadline
@@ -141,13 +141,13 @@ function start(definition: ContainerDefinition, says: Says, number: number, now:
   }
 }
 
-function observe(ground: Ground, id: string, now: number): Observation {
+export function observe(ground: Ground, id: string, now: number): Observation {
   if (fenced(ground, id, now)) return { sees: 'fenced' }
   const place = ground.places.get(id)
   return place ? present(place, now) : { sees: 'absent' }
 }
 
-function stop(ground: Ground, id: string, now: number): Observation {
+export function stop(ground: Ground, id: string, now: number): Observation {
   const place = ground.places.get(id)
   if (!place || place.bodies.length === 0) return remove(ground, id, now)
   const seen = place.bodies.map((body) => seenOf(body, now))
@@ -166,7 +166,7 @@ function signal(body: Body, now: number): void {
   body.exitCode = needs > grace ? 137 : 143
 }
 
-function remove(ground: Ground, id: string, now: number): Observation {
+export function remove(ground: Ground, id: string, now: number): Observation {
   ground.places.delete(id)
   ground.pulls.delete(id)
   if (!fenced(ground, id, now)) ground.fences.set(id, now)
@@ -178,21 +178,18 @@ function fenced(ground: Ground, id: string, now: number): boolean {
   return since !== undefined && now < since + FENCE_MS
 }
 
-function list(ground: Ground, now: number): Listed[] {
+export function list(ground: Ground, now: number): Listed[] {
   for (const id of ground.fences.keys()) if (!fenced(ground, id, now)) ground.fences.delete(id)
   return [...ground.places.values()]
     .filter((place) => place.bodies.length > 0)
-    .map((place) => ({ task: place.order.task, state: stateOf(place, now) }))
+    .map((place) => listed(place, now))
 }
 
-/** `running`: all of the definition's containers are there, each running or, if not essential, at its end. */
-function stateOf({ order, bodies }: Place, now: number): Listed['state'] {
-  const steady = containersOf(order).every(({ name, essential }) => {
-    const body = bodies.find((one) => one.definition.name === name)
-    const state = body && seenOf(body, now).state
-    return state === 'running' || (state === 'exited' && essential === false)
-  })
-  return steady ? 'running' : 'moving'
+function listed({ order, bodies }: Place, now: number): Listed {
+  const running = bodies.map((body) => seenOf(body, now)).filter((seen) => seen.state === 'running')
+  const all = running.length === containersOf(order).length
+  const names = running.map((seen) => seen.name)
+  return { task: order.task, ...(all ? { state: 'running' } : { state: 'moving', running: names }) }
 }
 
 const present = ({ bodies, address, pullStartedAt, pullStoppedAt }: Place, now: number): Observation => ({

@@ -13,7 +13,7 @@ export interface Scheduler {
   /** Runs a handler as a process of its own, which may die. */
   spawn<T>(name: string, limitMs: number, body: (process: Process) => Promise<T>): Promise<Outcome<T>>
   /** What a process asks of a port: its effect happens later, if the process and the world let it. */
-  call<T>(process: Process, what: string, effect: () => T): Promise<T>
+  call<T>(process: Process, what: () => string, effect: () => T, retries?: 'retries'): Promise<T>
   /** Until nothing is left to happen or `done` says so. */
   run(done: () => boolean): Promise<void>
   readonly trace: string[]
@@ -24,6 +24,8 @@ export interface Scheduler {
 /** One running handler: a function's invocation. */
 export interface Process {
   readonly name: string
+  /** When it began. */
+  readonly since: number
   alive: boolean
 }
 
@@ -109,7 +111,7 @@ export function newScheduler(
     limitMs: number,
     body: (process: Process) => Promise<T>,
   ): Promise<Outcome<T>> {
-    const process: Process = { name, alive: true }
+    const process: Process = { name, since: now, alive: true }
     answered = true
     return new Promise((resolve) => {
       deaths.set(process, () => answer(resolve, { ended: 'crashed' }))
@@ -138,32 +140,32 @@ export function newScheduler(
     return 'none'
   }
 
-  function call<T>(process: Process, what: string, effect: () => T): Promise<T> {
+  function call<T>(process: Process, what: () => string, effect: () => T, retries?: 'retries'): Promise<T> {
     const fate = fateOf()
     scheduler.calls++
     return new Promise<T>((resolve, reject) => {
       const wait = random.between(1, 20) + (fate === 'pauseBefore' ? longPause() : 0)
       scheduler.at(now + wait, () => {
         if (!process.alive) return
-        if (fate === 'crashBefore') return die(process, `before ${what}`)
+        if (fate === 'crashBefore') return die(process, () => `before ${what()}`)
         const unavailable = () => {
-          scheduler.say(() => `${process.name} ${what}: away (${fate})`)
+          scheduler.say(() => `${process.name} ${what()}: away (${fate})`)
           answered = true
-          reject(new Unavailable(`simulated: ${what} did not answer`))
+          reject(new Unavailable(`simulated: no answer`))
         }
         if (fate === 'awayBefore') return unavailable()
         let value: T
         try {
           value = effect()
-          if (fate === 'retried') value = effect()
+          if (fate === 'retried' && retries) value = effect()
         } catch (error) {
           answered = true
           return reject(error)
         }
         scheduler.say(
-          () => `${process.name} ${what} -> ${shown(value)}${fate === 'none' ? '' : ` (${fate})`}`,
+          () => `${process.name} ${what()} -> ${shown(value)}${fate === 'none' ? '' : ` (${fate})`}`,
         )
-        if (fate === 'crashAfter') return die(process, `after ${what}`)
+        if (fate === 'crashAfter') return die(process, () => `after ${what()}`)
         if (fate === 'awayAfter') return unavailable()
         if (fate !== 'pauseAfter') return answer(resolve, value)
         scheduler.at(now + longPause(), () => process.alive && answer(resolve, value))
@@ -176,8 +178,8 @@ export function newScheduler(
     return random.between(1_000, random.chance(0.5) ? 20_000 : 400_000)
   }
 
-  function die(process: Process, when: string): void {
-    scheduler.say(() => `${process.name} died ${when}`)
+  function die(process: Process, when: () => string): void {
+    scheduler.say(() => `${process.name} died ${when()}`)
     process.alive = false
     const told = deaths.get(process)
     deaths.delete(process)

@@ -25,7 +25,7 @@ export async function listTasks(
   }
   return [...tasks.values()]
     .filter(({ containers, namespace }) => containers.length > 0 || (namespace && isAlive(namespace)))
-    .map(({ task, containers, namespace }) => ({ task, state: stateOfTask(containers, namespace) }))
+    .map(({ task, containers, namespace }) => ({ task, ...stateOfTask(containers, namespace) }))
 }
 
 function taskOf(
@@ -40,16 +40,15 @@ function taskOf(
 
 const isAlive = (namespace: ContainerInfo) => ['made', 'running'].includes(stateOf(namespace))
 
-/** `running`: all of the definition's containers are there, each running or, if not essential, at its end. */
 function stateOfTask(
   containers: readonly ContainerInfo[],
   namespace: ContainerInfo | undefined,
-): Listed['state'] {
-  if (!namespace || stateOf(namespace) !== 'running' || containers.length === 0) return 'moving'
-  const order = names.orderOf(containers[0]!.Labels)
-  const steady = order.every(({ name, essential }) => {
-    const state = containers.find((c) => c.Labels[names.CONTAINER] === name)?.State
-    return state === 'running' || (state === 'exited' && !essential)
-  })
-  return steady ? 'running' : 'moving'
+): Pick<Listed, 'state' | 'running'> {
+  if (!namespace || stateOf(namespace) !== 'running' || containers.length === 0)
+    return { state: 'moving', running: [] }
+  const running = containers
+    .filter((container) => container.State === 'running')
+    .map((container) => container.Labels[names.CONTAINER] ?? '')
+  const steady = names.orderOf(containers[0]!.Labels).every(({ name }) => running.includes(name))
+  return steady ? { state: 'running' } : { state: 'moving', running }
 }

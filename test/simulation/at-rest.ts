@@ -1,0 +1,115 @@
+import type { Stored } from '../../domain/decision.ts'
+import type { RunTaskToken, Task } from '../../domain/model.ts'
+import { taskIdOf } from '../../domain/new-task.ts'
+import type { Body, Ground } from '../../infra/capacity/simulated.ts'
+import type { Accepted, Letter } from './clients.ts'
+import { type Judge, tasksOf } from './invariants.ts'
+import type { MemoryStore } from './store.ts'
+import type { Truth } from './world.ts'
+
+export interface Scene {
+  readonly now: number
+  readonly store: MemoryStore
+  readonly truth: Truth
+  readonly ground: Ground
+  readonly accepted: ReadonlyMap<string, Accepted>
+  readonly letters: readonly Letter[]
+}
+
+/** What is not over yet, in words; `undefined` at rest. */
+export function unrest(scene: Scene): string | undefined {
+  for (const { record: task, due } of tasksOf(scene.store)) {
+    if (task.lastStatus === 'STOPPED') continue
+    if (task.lastStatus !== 'RUNNING' || task.desiredStatus !== 'RUNNING')
+      return `${task.id} is ${task.lastStatus}, desired ${task.desiredStatus}`
+    if (due !== undefined) return `${task.id} is RUNNING and due`
+    const wrong = untold(task, scene)
+    if (wrong) return wrong
+  }
+  for (const id of scene.ground.places.keys()) {
+    const stopped = tasksOf(scene.store).find(({ record }) => record.id === id)
+    if (stopped?.record.lastStatus !== 'RUNNING') return `${id} is in capacity, and no living task`
+  }
+  return undefined
+}
+
+/** A RUNNING task's containers run, or it says how they ended. */
+function untold(task: Task, { now, truth }: Scene): string | undefined {
+  const bodies = truth.bodies.get(task.id) ?? []
+  if (truth.takenAway.has(task.id)) return `${task.id} is RUNNING, and was taken away`
+  for (const body of bodies) {
+    const said = task.containers.find((c) => c.name === body.definition.name)
+    if (isOver(body, now) && said?.status !== 'STOPPED')
+      return `${body.definition.name} of ${task.id} has ended, its record says ${said?.status}`
+    if (Number.isFinite(body.endsAt) && body.endsAt > now)
+      return `${body.definition.name} of ${task.id} will end`
+  }
+  return undefined
+}
+
+const isOver = (body: Body, now: number) =>
+  body.endsAt <= now || body.says('SIMULATED_START_FAILURE') !== undefined
+
+/** When all has come to rest: the Laws about the whole. */
+export function judgeRest(judge: Judge, scene: Scene): void {
+  const tasks = new Map(tasksOf(scene.store).map(({ record }) => [record.id, record]))
+  const tokens = scene.store.all().filter(({ key }) => key.sk === 'run-task') as Stored<RunTaskToken>[]
+  judgeCalls(judge, tasks, tokens, scene)
+  judgeLetters(judge, tasks, tokens, scene)
+  for (const task of tasks.values()) judgeExitCodes(judge, task, scene)
+  for (const id of scene.ground.places.keys()) {
+    if (tasks.get(id)?.lastStatus !== 'RUNNING')
+      judge.fail('nothing left behind', `${id} is in capacity; its record: ${tasks.get(id)?.lastStatus}`)
+  }
+}
+
+function judgeCalls(
+  judge: Judge,
+  tasks: ReadonlyMap<string, Task>,
+  tokens: readonly Stored<RunTaskToken>[],
+  { accepted }: Scene,
+): void {
+  const owned = new Set(tokens.flatMap(({ record }) => idsOf(record)))
+  for (const id of tasks.keys())
+    if (!owned.has(id)) judge.fail('one call', `${id} belongs to no call that was stored`)
+  for (const { ids } of accepted.values())
+    for (const id of ids)
+      if (!tasks.has(id)) judge.fail('stored before it is told', `${id} was accepted and is nowhere`)
+}
+
+function judgeLetters(
+  judge: Judge,
+  tasks: ReadonlyMap<string, Task>,
+  tokens: readonly Stored<RunTaskToken>[],
+  { letters }: Scene,
+): void {
+  const taken = tokens.filter(({ key }) => key.pk.includes('#token#message/'))
+  for (const { id, count, buried } of letters) {
+    const token = taken.find(({ key }) => key.pk.endsWith(`#token#message/${id}`))
+    const made = token ? idsOf(token.record).filter((task) => tasks.has(task)).length : 0
+    if (buried ? made > 0 : made !== count)
+      judge.fail(
+        'one call',
+        `the message ${id} asked for ${count} tasks${buried ? ', was refused' : ''}: ${made}`,
+      )
+  }
+  if (taken.length > letters.length)
+    judge.fail('one call', `${taken.length} calls for ${letters.length} messages`)
+}
+
+/** What ended before its task was STOPPED has its exit code in the record. */
+function judgeExitCodes(judge: Judge, task: Task, { truth }: Scene): void {
+  if (task.lastStatus !== 'STOPPED' || truth.takenAway.has(task.id)) return
+  for (const body of truth.bodies.get(task.id) ?? []) {
+    if (body.endsAt > task.stoppedAt! || body.says('SIMULATED_START_FAILURE') !== undefined) continue
+    const said = task.containers.find((c) => c.name === body.definition.name)
+    if (said?.exitCode !== body.exitCode)
+      judge.fail(
+        'the record is true',
+        `${said?.name} of ${task.id} ended with ${body.exitCode}: ${said?.exitCode}`,
+      )
+  }
+}
+
+export const idsOf = (token: RunTaskToken) =>
+  Array.from({ length: token.count }, (_, n) => taskIdOf(token.seed, n))

@@ -1,0 +1,229 @@
+import type { Key } from '../../domain/decision.ts'
+import { Refusal } from '../../domain/errors.ts'
+import * as keys from '../../domain/keys.ts'
+import type { RunTaskToken, Task } from '../../domain/model.ts'
+import { moment } from '../../domain/moment.ts'
+import { Unavailable } from '../../domain/ports.ts'
+import type { OperationName } from '../../domain/wire/operations.ts'
+import { answerEcs, refusalOf } from '../../functions/api/pipeline.ts'
+import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
+import type { Ports } from '../../functions/ports.ts'
+import { sweep } from '../../functions/sweeper/sweep.ts'
+import { lookAtTask } from '../../functions/worker/look.ts'
+import type { Ground } from '../../infra/capacity/simulated.ts'
+import { parseWake, wakeBody } from '../../infra/sqs.ts'
+import { idsOf } from './at-rest.ts'
+import type { Answer, Letter } from './clients.ts'
+import type { Judge } from './invariants.ts'
+import type { Mood } from './moods.ts'
+import type { Message, SimulatedQueue } from './queue.ts'
+import type { Random } from './random.ts'
+import type { Outcome, Process, Scheduler } from './scheduler.ts'
+import type { MemoryStore } from './store.ts'
+import type { World } from './world.ts'
+
+/** Everything that one story has. */
+export interface Site {
+  readonly random: Random
+  readonly mood: Mood
+  readonly scheduler: Scheduler
+  readonly store: MemoryStore
+  readonly ground: Ground
+  readonly world: World
+  readonly judge: Judge
+  readonly wakes: SimulatedQueue<string>
+  readonly breakage: Breakage
+  /** How many invocations there have been, and when the youngest that sent a wake began. */
+  readonly count: { invocations: number; lastSender: number }
+}
+
+/** A deliberate fault of Slipway's own: it wraps the ports of a handler, or takes messages of the door in another way. */
+export interface Breakage {
+  ports?(ports: Ports, site: Site, process: Process): Ports
+  take?(message: RunTaskMessage, ports: Ports, remove: () => void): Promise<Taken>
+}
+
+export const SCOPE = { account: '000000000000', region: 'us-east-1' }
+const CALLER = `arn:aws:iam::${SCOPE.account}:user/test`
+/** As in serverless.yml. */
+const LIMIT_MS = { api: 29_000, worker: 30_000, door: 30_000, sweep: 55_000 }
+
+const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 15)}/${sk}`
+
+function wordsOf(record: unknown): string {
+  const { lastStatus, desiredStatus, version, stoppedReason } = record as Task
+  return lastStatus ? `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}` : ''
+}
+
+/** The real handlers' ports: each call is one step of the story, and is judged. */
+function portsFor(site: Site, process: Process): Ports {
+  const { scheduler, store, judge, wakes } = site
+  const { call } = scheduler
+  const ports: Ports = {
+    store: {
+      get: (keys) =>
+        call(
+          process,
+          () => `get ${keys.map(short)}`,
+          () => store.get(keys),
+        ),
+      query: (q) =>
+        call(
+          process,
+          () => `query ${q.pk}`,
+          () => store.query(q),
+        ),
+      list: (q) =>
+        call(
+          process,
+          () => `list ${q.lpk}`,
+          () => store.list(q),
+        ),
+      write: (change) =>
+        call(
+          process,
+          () => `write ${short(change.key)} at ${change.expect}: ${wordsOf(change.record)}`,
+          () => {
+            const written = store.write(change)
+            if (written === 'written') judge.wrote(process, change)
+            return written
+          },
+          'retries',
+        ),
+    },
+    queue: {
+      send: (sent) =>
+        call(
+          process,
+          () => `send ${sent.map((s) => `${short(s.wake.key)}@${s.wake.look}+${s.delaySeconds ?? 0}s`)}`,
+          () => {
+            for (const { wake, delaySeconds = 0 } of sent) {
+              judge.sending(process, wake)
+              site.count.lastSender = Math.max(site.count.lastSender, process.since)
+              wakes.send(wakeBody(wake), delaySeconds * 1_000)
+            }
+          },
+        ),
+    },
+    capacity: site.world.capacityFor(process),
+    clock: (seed) => moment(scheduler.now(), seed),
+    scope: SCOPE,
+    log: (level, message) => scheduler.say(() => `${process.name} ${level}: ${message}`),
+  }
+  return site.breakage.ports?.(ports, site, process) ?? ports
+}
+
+/** One invocation of a function; `undefined` when nobody has its answer. */
+async function invoke<T>(
+  site: Site,
+  name: keyof typeof LIMIT_MS,
+  body: (ports: Ports, process: Process) => Promise<T>,
+): Promise<Outcome<T>> {
+  const outcome = await site.scheduler.spawn(
+    `${name} ${++site.count.invocations}`,
+    LIMIT_MS[name],
+    (process) => body(portsFor(site, process), process),
+  )
+  if (outcome.ended === 'failed') judgeError(site, outcome.error)
+  return outcome
+}
+
+/** A handler may fail because a dependency was away, or refuse; all else is a fault of its own. */
+function judgeError({ judge, scheduler }: Site, error: unknown): void {
+  scheduler.say(() => `failed: ${error}`)
+  if (error instanceof Refusal || error instanceof Unavailable) return
+  judge.fail('no surprises', error instanceof Error ? (error.stack ?? error.message) : String(error))
+}
+
+/** One request of a client, and what it gets to know. */
+export async function request(site: Site, name: OperationName, input: object): Promise<Answer> {
+  const outcome = await invoke(site, 'api', (ports, process) =>
+    answerEcs(name, JSON.stringify(input), { caller: CALLER, seed: process.name }, ports),
+  )
+  site.scheduler.say(() => `client: ${name} ${JSON.stringify(input)}: ${outcome.ended}`)
+  if (outcome.ended === 'failed') {
+    const refusal = refusalOf(outcome.error, { log: () => {} })
+    return refusal.status < 500 ? { answer: 'refused', type: refusal.type } : { answer: 'lost' }
+  }
+  if (outcome.ended !== 'done' || site.random.chance(site.mood.lostReply)) return { answer: 'lost' }
+  return { answer: 'given', output: JSON.parse(outcome.value) }
+}
+
+/** The wake queue's function: those that succeeded are deleted (functions/worker). */
+export async function handleWakes(
+  site: Site,
+  messages: readonly Message<string>[],
+): Promise<readonly Message<string>[]> {
+  const done: Message<string>[] = []
+  const looks = messages.map((message) => ({ message, wake: parseWake(message.body)! }))
+  const outcome = await invoke(site, 'worker', async (ports) => {
+    const tasks = Map.groupBy(looks, ({ wake }) => wake.key.pk)
+    await Promise.all(
+      [...tasks.values()].map(async (group) => {
+        // One after the other: what each of them saw is told apart by its process.
+        for (const { message, wake } of group) {
+          try {
+            await lookAtTask(wake, ports)
+            done.push(message)
+          } catch (error) {
+            judgeError(site, error)
+          }
+        }
+      }),
+    )
+  })
+  const deleted = outcome.ended === 'done' ? done : []
+  for (const { message, wake } of looks) if (!deleted.includes(message)) site.judge.excuse(wake)
+  return deleted
+}
+
+/** The door's function: a message goes when its tasks are stored, or with its refusal (functions/intake). */
+export async function handleLetters(
+  site: Site,
+  messages: readonly Message<Letter>[],
+  remove: (message: Message<Letter>) => void,
+): Promise<readonly Message<Letter>[]> {
+  const done: Message<Letter>[] = []
+  const take = site.breakage.take ?? takeMessage
+  const outcome = await invoke(site, 'door', async (ports, process) => {
+    await Promise.all(
+      messages.map(async (message) => {
+        const { id: messageId, body } = message.body
+        try {
+          const taken = await take({ messageId, body }, ports, () => {
+            judgeTaken(site, message.body)
+            remove(message)
+          })
+          if (taken.taken === 'refused') await bury(site, process, message.body)
+          done.push(message)
+        } catch (error) {
+          judgeError(site, error)
+        }
+      }),
+    )
+  })
+  if (outcome.ended !== 'done') return []
+  for (const message of done) judgeTaken(site, message.body)
+  return done
+}
+
+const bury = ({ scheduler }: Site, process: Process, letter: Letter) =>
+  scheduler.call(
+    process,
+    () => `bury ${letter.id}`,
+    () => {
+      letter.buried = true
+    },
+  )
+
+/** The message is about to be deleted. */
+function judgeTaken({ store, judge }: Site, { id, buried }: Letter): void {
+  if (buried) return
+  const scope = { ...SCOPE, caller: CALLER }
+  const [token] = store.get([keys.runTaskToken(scope, `message/${id}`)])
+  const tasks = token ? store.get(idsOf(token.record as RunTaskToken).map((t) => keys.task(scope, t))) : []
+  if (tasks.length === 0 || tasks.includes(undefined))
+    judge.fail('taken before deleted', `${id} is deleted with ${tasks.length} tasks known`)
+}
+
+export const sweepOnce = (site: Site) => invoke(site, 'sweep', (ports) => sweep(ports))

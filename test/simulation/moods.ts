@@ -1,0 +1,65 @@
+import { NO_QUEUE_FAULTS, type QueueFaults } from './queue.ts'
+import type { Random } from './random.ts'
+import { type Faults, NO_FAULTS } from './scheduler.ts'
+import { NO_WORLD_FAULTS, type WorldFaults } from './world.ts'
+
+/** How bad things are in one story, until its quiet period. */
+export interface Mood {
+  readonly faults: Faults
+  readonly queue: QueueFaults
+  readonly door: QueueFaults
+  readonly world: WorldFaults
+  /** The index shows a write up to this much later. */
+  readonly lagMs: number
+  readonly lostReply: number
+  /** Between two troubles of the whole world; infinite without any. */
+  readonly troubleMs: number
+  /** At least this long until the quiet. */
+  readonly activeMs: number
+  /** Nothing can be placed for longer than a task may wait. */
+  readonly full: boolean
+  readonly workers: number
+  readonly clients: number
+}
+
+export function moodOf(random: Random): Mood {
+  const calm = random.chance(0.1)
+  const often = (most: number) => (calm || random.chance(0.5) ? 0 : random.next() * most)
+  const full = random.chance(0.02)
+  return {
+    faults: {
+      crashBefore: often(0.04),
+      crashAfter: often(0.04),
+      awayBefore: often(0.04),
+      awayAfter: often(0.04),
+      retried: often(0.05),
+      pauseBefore: often(0.02),
+      pauseAfter: often(0.02),
+      undead: often(1),
+    },
+    queue: {
+      drop: often(random.chance(0.1) ? 1 : 0.2),
+      double: often(0.2),
+      late: often(0.1),
+      keep: often(0.1),
+    },
+    // What outside clients sent is kept; it may come again.
+    door: { drop: 0, double: 0, late: 0, keep: often(0.3) },
+    world: { lostAnswer: often(0.1), lateLaunch: often(0.2), lostHint: random.chance(0.3) ? 1 : often(0.5) },
+    lagMs: often(20_000),
+    lostReply: often(0.2),
+    troubleMs: calm || random.chance(0.3) ? Number.POSITIVE_INFINITY : random.between(5_000, 90_000),
+    activeMs: full ? 4_000_000 : random.between(20_000, random.chance(0.2) ? 400_000 : 120_000),
+    full,
+    workers: random.between(1, 4),
+    clients: random.between(1, 3),
+  }
+}
+
+/** The quiet period: whatever was faulty is not any more. */
+export function calmDown({ faults, queue, door, world }: Mood): void {
+  Object.assign(faults, NO_FAULTS)
+  Object.assign(queue, NO_QUEUE_FAULTS)
+  Object.assign(door, NO_QUEUE_FAULTS)
+  Object.assign(world, NO_WORLD_FAULTS)
+}

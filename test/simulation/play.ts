@@ -1,0 +1,183 @@
+import * as keys from '../../domain/keys.ts'
+import { emptyGround } from '../../infra/capacity/simulated.ts'
+import { wakeBody } from '../../infra/sqs.ts'
+import { judgeRest, type Scene, unrest } from './at-rest.ts'
+import { client, type Letter, type Stage, setUp } from './clients.ts'
+import {
+  type Breakage,
+  handleLetters,
+  handleWakes,
+  request,
+  SCOPE,
+  type Site,
+  sweepOnce,
+} from './functions.ts'
+import { newJudge, type Violation } from './invariants.ts'
+import { calmDown, moodOf } from './moods.ts'
+import { newQueue, type SimulatedQueue } from './queue.ts'
+import { randomOf } from './random.ts'
+import { NO_FAULTS, newScheduler } from './scheduler.ts'
+import { memoryStore } from './store.ts'
+import { newWorld } from './world.ts'
+
+export interface Played {
+  readonly seed: number
+  readonly violation?: Violation | undefined
+  readonly trace: readonly string[]
+  readonly calls: number
+}
+
+const START = Date.UTC(2026, 0, 1)
+const MINUTE = 60_000
+/** Longer than pulls, graces and placement take. */
+const QUIET_MS = 100 * MINUTE
+
+/** One story from its seed: clients, workers, sweeper and door in a faulty world, then quiet, then rest. */
+export async function play(
+  seed: number,
+  options: { breakage?: Breakage; traced?: boolean } = {},
+): Promise<Played> {
+  const { site, stage, door } = newStory(seed, options)
+  const { scheduler, judge, random, mood, world } = site
+  const scene = (): Scene => ({ ...site, ...stage, now: scheduler.now(), truth: world.truth })
+  let over = false
+
+  const story = async () => {
+    const faults = { ...mood.faults }
+    Object.assign(mood.faults, NO_FAULTS)
+    const families = await setUp(stage)
+    Object.assign(mood.faults, faults)
+    if (mood.full) world.fullUntil = Number.POSITIVE_INFINITY
+    const clients = Array.from({ length: mood.clients }, () => client(stage, families))
+    await Promise.all([...clients, scheduler.sleep(mood.activeMs)])
+    calmDown(mood)
+    world.awayUntil = world.fullUntil = 0
+    if (random.chance(0.3)) site.wakes.purge()
+    scheduler.say(() => 'the quiet begins')
+    await rest()
+  }
+
+  /** Over when nothing is left to do, and two minutes later nothing has been done. */
+  const rest = async () => {
+    const end = scheduler.now() + QUIET_MS
+    let still = 0
+    let since = 0
+    while (still < 3) {
+      await scheduler.sleep(MINUTE)
+      const busy = unrest(scene()) ?? waiting(site.wakes) ?? waiting(door)
+      still = busy === undefined ? still + 1 : 0
+      // For a minute the index may still show what has been STOPPED since.
+      if (still <= 2) since = scheduler.now()
+      if (scheduler.now() < end) continue
+      judgeRest(judge, scene())
+      return judge.fail('comes to rest', busy ?? 'it does not stay at rest')
+    }
+    if (site.count.lastSender >= since) judge.fail('rest is silent', 'a wake was sent for nothing')
+    judgeRest(judge, scene())
+    over = true
+  }
+
+  void story()
+  scheduler.at(START + random.between(0, MINUTE), function everyMinute() {
+    void sweepOnce(site)
+    scheduler.at(scheduler.now() + MINUTE, everyMinute)
+  })
+  if (Number.isFinite(mood.troubleMs)) trouble(site, START + mood.activeMs)
+  await scheduler.run(() => over || judge.violation !== undefined)
+  return { seed, violation: judge.violation, trace: scheduler.trace, calls: scheduler.calls }
+}
+
+const waiting = (queue: SimulatedQueue<unknown>) => {
+  const count = [...queue.messages()].length
+  return count > 0 ? `${count} messages wait` : undefined
+}
+
+function newStory(
+  seed: number,
+  { breakage = {}, traced = false }: { breakage?: Breakage; traced?: boolean },
+) {
+  const random = randomOf(seed)
+  const mood = moodOf(random)
+  const scheduler = newScheduler(random, mood.faults, { start: START, traced })
+  const store = memoryStore({ now: scheduler.now, lagMs: () => random.between(0, Math.floor(mood.lagMs)) })
+  const stopsAsked = new Set<string>()
+  const judge = newJudge({
+    now: scheduler.now,
+    store,
+    truth: () => world.truth,
+    queued: (wake) => [...wakes.messages()].filter(({ body }) => body === wakeBody(wake)).length,
+    stopsAsked,
+  })
+  const ground = emptyGround()
+  const hint = (id: string) => wakes.send(wakeBody({ key: keys.task({ ...SCOPE }, id) }), 0)
+  const world = newWorld({ ground, scheduler, random, faults: mood.world, witness: judge, hint })
+  const common = { scheduler, random }
+  const wakes = newQueue<string>(
+    {
+      name: 'wake',
+      visibilityMs: 30_000,
+      maxReceives: 10,
+      concurrency: mood.workers,
+      batchSize: 3,
+      faults: mood.queue,
+      handle: (messages) => handleWakes(site, messages),
+      twice: (body) => judge.excuse(JSON.parse(body)),
+    },
+    common,
+  )
+  const door: SimulatedQueue<Letter> = newQueue<Letter>(
+    {
+      name: 'door',
+      visibilityMs: 60_000,
+      maxReceives: 1_000,
+      concurrency: 2,
+      batchSize: 3,
+      faults: mood.door,
+      handle: (messages) => handleLetters(site, messages, (message) => door.remove(message)),
+    },
+    common,
+  )
+  const count = { invocations: 0, lastSender: 0 }
+  const site: Site = { random, mood, scheduler, store, ground, world, judge, wakes, breakage, count }
+  const stage: Stage = {
+    scheduler,
+    random,
+    judge,
+    stopsAsked,
+    request: (name, input) => request(site, name, input),
+    post: (letter) => door.send(letter, 0),
+    accepted: new Map(),
+    letters: [],
+    asked: new Map(),
+  }
+  return { site, stage, door }
+}
+
+/** What befalls everybody at once, again and again until the quiet. */
+function trouble(site: Site, until: number): void {
+  const { random, scheduler, world, wakes, mood, judge, ground } = site
+  const troubles = [
+    () => {
+      world.awayUntil = scheduler.now() + random.between(1_000, 200_000)
+    },
+    () => {
+      world.fullUntil = Math.max(world.fullUntil, scheduler.now() + random.between(1_000, 200_000))
+    },
+    () => wakes.purge(),
+    () => world.killOne(),
+    () => world.killOne(),
+    () => {
+      const running = [...ground.places.keys()].filter((id) => judge.latest(id)?.lastStatus === 'RUNNING')
+      if (running.length > 0) world.takeAway(random.pick(running))
+    },
+  ]
+  const next = () => {
+    const time = scheduler.now() + random.between(1, 2 * mood.troubleMs)
+    if (time < until)
+      scheduler.at(time, () => {
+        random.pick(troubles)()
+        next()
+      })
+  }
+  next()
+}
