@@ -35,7 +35,7 @@ async function main(args: string[]): Promise<number> {
   console.log('function    minified      gzip    import')
   let fits = true
   for (const bundle of bundles) {
-        const over = bundle.size > LIMIT
+    const over = bundle.size > LIMIT
     fits &&= !over
     const line = `${bundle.name.padEnd(9)} ${kb(bundle.size)} ${kb(gzipSync(readFileSync(bundle.file)).length)} ${(await importMs(bundle)).toFixed(0).padStart(6)} ms`
     console.log(over ? styleText('red', `${line}  over ${LIMIT / 1_000} KB`) : line)

@@ -202,8 +202,15 @@ const decoded = (text: string) => {
   }
 }
 
-/** The path as it was sent, each segment encoded once more, as every service but S3 signs it. */
-const canonicalPath = (path: string) => path.split('/').map(unreserved).join('/') || '/'
+/** The path without empty and dot segments, each segment encoded once more, as every service but S3 signs it. */
+function canonicalPath(path: string): string {
+  const kept: string[] = []
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop()
+    else if (segment !== '' && segment !== '.') kept.push(unreserved(segment))
+  }
+  return `/${kept.join('/')}${kept.length > 0 && path.endsWith('/') ? '/' : ''}`
+}
 
 /** Names and values decoded (the local front writes a space as `+`), encoded the one way, and sorted. */
 function canonicalQuery(query: string): string {
