@@ -16,19 +16,20 @@ describe.skipIf('reason' in local)(
     afterAll(() => server?.close(), 30_000)
 
     test('one task from RunTask to STOPPED', async () => {
-      const { counts, recordBytes } = await measure(server, stories['one task'])
-      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(9)
+      const { counts, recordBytes, storedBytes } = await measure(server, stories['one task'])
+      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(7)
       expect(counts.indexWriteUnits).toBe(3)
       expect(counts.readUnits + counts.indexReadUnits).toBeLessThanOrEqual(7)
       expect(counts.messages).toBe(2)
-      expect(recordBytes.PROVISIONING).toBeLessThan(1_024)
+      expect(billFor(counts, 10, storedBytes).total).toBeLessThan(8)
+      for (const bytes of Object.values(recordBytes)) expect(bytes).toBeLessThan(1_024)
     })
 
     test('ten tasks of one call share its token and its request', async () => {
       const { counts, storedBytes } = await measure(server, stories['ten at once'])
-      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(8.1)
+      expect(counts.writeUnits + counts.indexWriteUnits).toBeLessThanOrEqual(6.1)
       expect(counts.sends).toBeLessThanOrEqual(1.1)
-      expect(billFor(counts, 10, storedBytes).total).toBeLessThan(8)
+      expect(billFor(counts, 10, storedBytes).total).toBeLessThan(6)
     })
 
     test('a task that outlives its due time pays for it once', async () => {

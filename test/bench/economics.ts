@@ -1,4 +1,3 @@
-import type { Change } from '../../domain/decision.ts'
 import { SHARDS } from '../../domain/keys.ts'
 import { type DynamoDbLocal, dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
 import { meteredWorld, type World } from './metered-world.ts'
@@ -109,12 +108,8 @@ export async function measure(
   const woken = { ...nothing(), sends: sweeper.sends, messages: sweeper.messages }
   return {
     counts: each(sum(api, worker, woken), count),
-    recordBytes: Object.fromEntries(
-      [...world.written]
-        .filter(([name]) => name === name.toUpperCase())
-        .map(([status, change]) => [status, itemBytes(change)]),
-    ),
-    storedBytes: itemBytes(last) + entryBytes(last) + 200,
+    recordBytes: Object.fromEntries([...world.written].map(([status, { item }]) => [status, item])),
+    storedBytes: last.item + last.entry + 200,
   }
 }
 
@@ -151,24 +146,6 @@ function sum(...all: Counts[]): Counts {
     for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name]
   return total
 }
-
-/** As DynamoDB counts: names and values in UTF-8, a number about a byte for two digits and one more. */
-function itemBytes({ key, record, list, due, ttl }: Change): number {
-  const text = (name: string, value: string) => Buffer.byteLength(name) + Buffer.byteLength(value)
-  const number = (name: string, value: number) => name.length + Math.ceil(String(value).length / 2) + 1
-  return (
-    text('pk', key.pk) +
-    text('sk', key.sk) +
-    text('doc', JSON.stringify(record)) +
-    number('rev', 1) +
-    (list ? text('lpk', list.lpk) + text('lsk', list.lsk) : 0) +
-    (due === undefined ? 0 : number('due', due)) +
-    (ttl === undefined ? 0 : number('ttl', ttl))
-  )
-}
-
-const entryBytes = (change: Change): number =>
-  itemBytes({ ...change, record: '', ttl: undefined }) - 'doc""'.length - 'rev'.length - 2
 
 export async function economics(): Promise<Section> {
   const local = await dynamoDbLocalOrReason()

@@ -1,5 +1,5 @@
-import type { ConsumedCapacity } from '@aws-sdk/client-dynamodb'
-import type { Change, Wake } from '../../domain/decision.ts'
+import { type AttributeValue, type ConsumedCapacity, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import type { Key, Wake } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import { moment } from '../../domain/moment.ts'
 import type { Capacity, OutgoingWake, Store } from '../../domain/ports.ts'
@@ -13,12 +13,19 @@ import { type CapacityTimes, timedCapacity } from './timed-capacity.ts'
 
 export type Meter = Record<'api' | 'worker' | 'sweeper', Counts>
 
+/** As DynamoDB counts them: names and values. */
+export interface Bytes {
+  readonly item: number
+  /** Of its entry in the index. */
+  readonly entry: number
+}
+
 /** The real decisions and handlers on virtual time, over a table that counts what DynamoDB would bill. */
 export interface World {
   /** What each function has caused so far. */
   readonly meter: Meter
-  /** The last write of each record, by status where it has one. */
-  readonly written: Map<string, Change>
+  /** How big the item was after each write, by its record's status; records without one are left out. */
+  readonly written: Map<string, Bytes>
   call(operation: string, input: object): Promise<Record<string, unknown>>
   /** Plays what happens in so many milliseconds, with a sweep at the end of each minute if asked. */
   play(ms: number, sweeping?: boolean): Promise<void>
@@ -35,7 +42,7 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
   let working: keyof Meter = 'api'
   let calls = 0
   const meter: Meter = { api: nothing(), worker: nothing(), sweeper: nothing() }
-  const written = new Map<string, Change>()
+  const written = new Map<string, Bytes>()
   const coming: { at: number; wake: Wake }[] = []
 
   const deliver = (wakes: readonly OutgoingWake[]) => {
@@ -109,7 +116,7 @@ function meteredStore(
   where: { endpoint: string; table: string },
   client: ReturnType<typeof dynamoClient>,
   counts: () => Counts,
-  written: Map<string, Change>,
+  written: Map<string, Bytes>,
 ): Store {
   const options = { ...where, region: scope.region }
   const list = (units: ConsumedCapacity) => units.GlobalSecondaryIndexes?.list?.CapacityUnits ?? 0
@@ -134,17 +141,29 @@ function meteredStore(
     },
     client,
   )
+  const bytesOf = async ({ pk, sk }: Key): Promise<Bytes> => {
+    const Key = { pk: { S: pk }, sk: { S: sk } }
+    const { Item = {} } = await client.send(new GetItemCommand({ TableName: where.table, Key }))
+    const names = Object.keys(Item)
+    const entry = names.filter((name) => ['pk', 'sk', 'lpk', 'lsk', 'due'].includes(name))
+    const sum = (of: string[]) => of.reduce((n, name) => n + name.length + size(Item[name]!), 0)
+    return { item: sum(names), entry: Item.lpk ? sum(entry) : 0 }
+  }
   return {
     ...reading,
     async write(change) {
       const outcome = await writing.write(change)
       if (outcome === 'stale') throw new Error(`A write was stale where nothing races: ${change.key.pk}`)
       const { lastStatus } = change.record as { lastStatus?: string }
-      written.set(lastStatus ?? change.key.sk, change)
+      if (lastStatus) written.set(lastStatus, await bytesOf(change.key))
       return outcome
     },
   }
 }
+
+/** A number takes about a byte for two digits, and one more. */
+const size = ({ S, N, B }: AttributeValue): number =>
+  N === undefined ? Buffer.byteLength(S ?? B ?? '') : Math.ceil(N.length / 2) + 1
 
 function meteredCapacity(capacity: Capacity, counts: () => Counts): Capacity {
   const counted =

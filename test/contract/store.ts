@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Change, Key, Page } from '../../domain/decision.ts'
 import type { Store } from '../../domain/ports.ts'
@@ -47,6 +48,8 @@ const update = (key: Key, rev: number, record: unknown, more: Partial<Change> = 
   record,
   ...more,
 })
+/** Text that nothing makes much smaller. */
+const noise = (length: number) => randomBytes(length).toString('base64').slice(0, length)
 const two = (n: number) => String(n).padStart(2, '0')
 
 async function fill(store: Store, changes: readonly Change[]): Promise<void> {
@@ -210,14 +213,14 @@ const behaviours = {
 
   'reads big records together': async ({ store }: Candidate) => {
     const pk = partition()
-    const big = 'x'.repeat(300_000)
+    const big = noise(300_000)
     await fill(
       store,
-      Array.from({ length: 60 }, (_, n) => create({ pk, sk: two(n) }, { n, big })),
+      Array.from({ length: 80 }, (_, n) => create({ pk, sk: two(n) }, { n, big })),
     )
-    const answers = await store.get(Array.from({ length: 60 }, (_, n) => ({ pk, sk: two(n) })))
+    const answers = await store.get(Array.from({ length: 80 }, (_, n) => ({ pk, sk: two(n) })))
     expect(answers.map((s) => (s?.record as { n: number } | undefined)?.n)).toEqual(
-      Array.from({ length: 60 }, (_, n) => n),
+      Array.from({ length: 80 }, (_, n) => n),
     )
   },
 
@@ -297,7 +300,7 @@ const behaviours = {
 
   'pages through more than the engine gives at once': async ({ store }: Candidate) => {
     const pk = partition()
-    const big = 'x'.repeat(100_000)
+    const big = noise(100_000)
     await fill(
       store,
       Array.from({ length: 30 }, (_, n) => create({ pk, sk: two(n) }, { n, big })),
@@ -381,7 +384,7 @@ const behaviours = {
 
   'lists entries of big records': async ({ store, settle }: Candidate) => {
     const lpk = partition()
-    const big = 'x'.repeat(200_000)
+    const big = noise(200_000)
     await fill(
       store,
       Array.from({ length: 12 }, (_, n) =>
