@@ -31,7 +31,7 @@ export interface Step {
   /** The same object when nothing changed. */
   readonly task: Task
   readonly act: Act
-  /** With `wait`: seconds until the next look. */
+  /** With `wait`, and with a `stop` that has been asked for and needs its time: seconds until the next look. */
   readonly lookAfter?: number | undefined
 }
 
@@ -154,7 +154,8 @@ function running(task: Task, definition: TaskDefinition, seen: Observation | und
 /** Desired STOPPED. The record says STOPPING before anything is signalled (Law 3). */
 function ending(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
   const since = task.stoppingAt ?? now
-  const wait = (next = task): Step => ({ task: next, act: 'wait', lookAfter: lookAfter(now - since) })
+  const later = lookAfter(now - since)
+  const wait = (next = task): Step => ({ task: next, act: 'wait', lookAfter: later })
   switch (seen?.sees) {
     case undefined:
       return { task, act: 'observe' }
@@ -164,23 +165,25 @@ function ending(task: Task, definition: TaskDefinition, seen: Observation | unde
     case 'waiting':
     case 'refused':
       // Nothing runs, but a launch may be under way: only the fence ends that (Law 5).
-      return { task, act: 'stop' }
+      return { task, act: 'stop', lookAfter: later }
     case 'fenced':
       return stopped(task, now)
     case 'present': {
       const next = merge(task, seen, [])
       if (seen.containers.every((c) => c.state === 'exited' || c.state === 'failed')) {
         // With none made yet, a launch may still be making one.
-        return seen.containers.length === 0 ? { task: next, act: 'stop' } : stopped(next, now, seen)
+        return seen.containers.length === 0
+          ? { task: next, act: 'stop', lookAfter: later }
+          : stopped(next, now, seen)
       }
       if (task.lastStatus !== 'STOPPING')
-        return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop' }
+        return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop', lookAfter: later }
       // What waited for a dependent may stop once that one has ended; and a signal that never went out, or a
       // kill that an engine restart forgot, is sent again once the longest grace has passed.
       const before = new Set(stoppable(definition, asSeen(task)))
       const more = stoppable(definition, seen.containers).some((name) => !before.has(name))
       const overdue = now > since + graceMs(definition)
-      return more || overdue ? { task: next, act: 'stop' } : wait(next)
+      return more || overdue ? { task: next, act: 'stop', lookAfter: later } : wait(next)
     }
   }
 }

@@ -28,6 +28,7 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
   let definition = await definitionOf(stored.record, ports)
   let seen: Observation | undefined
   let wrote = false
+  let stopped: number | undefined
   for (let round = 0; round < ROUNDS; round++) {
     const { now } = ports.clock(stored.key.pk)
     const task: TaskName = nameOf(stored.record, ports)
@@ -55,6 +56,9 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
         break
       }
       case 'stop':
+        // What was asked to stop at this revision needs its time: asking again at once changes nothing.
+        if (stopped === stored.rev) return lookLater(wake, stored, wrote, next.lookAfter ?? 1, ports)
+        stopped = stored.rev
         seen = await ports.capacity.stop(task, 'keep')
         break
       case 'remove':

@@ -87,11 +87,9 @@ function judgeLetters(
   for (const { id, count, buried } of letters) {
     const token = taken.find(({ key }) => key.pk.endsWith(`#token#message/${id}`))
     const made = token ? idsOf(token.record).filter((task) => tasks.has(task)).length : 0
-    if (buried ? made > 0 : made !== count)
-      judge.fail(
-        'one call',
-        `the message ${id} asked for ${count} tasks${buried ? ', was refused' : ''}: ${made}`,
-      )
+    // Refused, and come again when its definition was there again, it may run after all (README).
+    if (made !== count && !(buried && made === 0))
+      judge.fail('one call', `the message ${id} asked for ${count} tasks: ${made}, refused: ${buried}`)
   }
   if (taken.length > letters.length)
     judge.fail('one call', `${taken.length} calls for ${letters.length} messages`)

@@ -106,7 +106,8 @@ export function newJudge(evidence: Evidence): Judge {
         return judge.fail('writes come first', `${process.name} woke ${text(wake)}, stored: ${stored?.rev}`)
       if (wake.look === undefined) return
       if (!process.name.startsWith('worker')) judge.excuse(wake)
-      const most = 2 + (excuses.get(wake.key.pk) ?? 0)
+      // Each chain has the look that is being handled and the next one.
+      const most = 2 * (1 + (excuses.get(wake.key.pk) ?? 0)) + 1
       const looks = evidence.queued(wake) + 1
       if (looks > most) judge.fail('looks do not multiply', `${looks} looks are queued as ${text(wake)}`)
     },
