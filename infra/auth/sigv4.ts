@@ -181,7 +181,9 @@ function canonicalRequest(
 ): string {
   const at = url.indexOf('?')
   const path = at < 0 ? url : url.slice(0, at)
-  const lines = signed.map((name) => `${name}:${(headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`)
+  // Own names only: a caller may well name `constructor` among the signed headers.
+  const sentAs = (name: string) => (Object.hasOwn(headers, name) ? headers[name] : undefined) ?? ''
+  const lines = signed.map((name) => `${name}:${sentAs(name).trim().replace(/ +/g, ' ')}\n`)
   return [
     method,
     canonicalPath(path),
@@ -193,7 +195,10 @@ function canonicalRequest(
 }
 
 const unreserved = (text: string) =>
-  encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  encodeURIComponent(text.toWellFormed()).replace(
+    /[!'()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 const decoded = (text: string) => {
   try {
     return decodeURIComponent(text)

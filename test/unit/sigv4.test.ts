@@ -122,7 +122,8 @@ describe('a signed request', () => {
     const mutations: ((r: SignedRequest) => SignedRequest)[] = [
       (r) => ({ ...r, body: Buffer.concat([r.body, Buffer.from(' ')]) }),
       (r) => ({ ...r, method: r.method === 'POST' ? 'PUT' : 'POST' }),
-      (r) => ({ ...r, url: r.url.replace('/', '/x/') }),
+      // At its end: `/x/..` would be the same path.
+      (r) => ({ ...r, url: r.url.replace(/(?=\?|$)/, '/x') }),
       (r) => ({ ...r, url: r.url.includes('?') ? `${r.url}&a=b` : `${r.url}?a=b` }),
       (r) => ({ ...r, headers: { ...r.headers, host: 'localhost:4566' } }),
       (r) => ({ ...r, headers: { ...r.headers, 'x-amz-target': `${r.headers['x-amz-target']}x` } }),
@@ -208,6 +209,31 @@ describe('a signed request', () => {
     expect(refusal({ ...request, headers: { ...request.headers, authorization } })).toMatch(expected)
   })
 
+  it.each(['constructor', '__proto__', 'toString', 'missing', ''])(
+    'that counts %j among its signed headers is refused, never failed upon',
+    async (name) => {
+      const { headers, ...rest } = await sign(plain)
+      const authorization = headers.authorization!.replace('SignedHeaders=', `SignedHeaders=${name};`)
+      expect(refusal({ ...rest, headers: { ...headers, authorization } })).toMatch(
+        /^InvalidSignatureException: The request signature we calculated/,
+      )
+    },
+  )
+
+  it('whose payload was not hashed, or that is presigned, is refused', async () => {
+    const unsigned = { ...plain.headers, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }
+    expect(refusal(await sign({ ...plain, headers: unsigned }))).toMatch(/^InvalidSignatureException: /)
+    const url = '/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00'
+    expect(refusal({ method: 'GET', url, headers: { host: 'localhost' }, body: Buffer.from('') })).toMatch(
+      /^IncompleteSignatureException: .*presigned requests are not supported/,
+    )
+  })
+
+  it('whose query the local front wrote anew is accepted', async () => {
+    const request = await sign({ ...plain, query: { a: 'x y', b: '~!' } })
+    expect(refusal({ ...request, url: '/?b=%7E%21&a=x+y' })).toBe('accepted')
+  })
+
   it('whose header is rubbish is refused, never failed upon', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (authorization, date) => {
@@ -218,4 +244,58 @@ describe('a signed request', () => {
       }),
     )
   })
+})
+
+/** Known answers of AWS's own: the signing test suite and the example in IAM's guide. */
+describe('AWS’s published signatures', () => {
+  const at = Date.UTC(2015, 7, 30, 12, 36)
+  const example = new Map([['AKIDEXAMPLE', { secret: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }]])
+  const [suite, iam] = ['example.amazonaws.com', 'iam.amazonaws.com']
+
+  it.each([
+    ['get-vanilla', 'GET', '/', suite, '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
+    ['post-vanilla', 'POST', '/', suite, '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b'],
+    [
+      'get-vanilla-query-order-key-case',
+      'GET',
+      '/?Param2=value2&Param1=value1',
+      suite,
+      'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500',
+    ],
+    [
+      'normalize-path',
+      'GET',
+      '/example/..',
+      suite,
+      '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31',
+    ],
+    [
+      'ListUsers of IAM’s guide',
+      'GET',
+      '/?Action=ListUsers&Version=2010-05-08',
+      iam,
+      '5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7',
+    ],
+  ])('%s', (_, method, url, host, signature) => {
+    const [service, type, more] =
+      host === iam
+        ? ['iam', { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }, 'content-type;']
+        : ['service', {}, '']
+    const credential = `AKIDEXAMPLE/20150830/us-east-1/${service}/aws4_request`
+    const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${more}host;x-amz-date, Signature=${signature}`
+    const headers = { host, 'x-amz-date': '20150830T123600Z', authorization, ...type }
+    expect(verifySignature({ method, url, headers, body: Buffer.from('') }, example, at)).toEqual({
+      accessKeyId: 'AKIDEXAMPLE',
+      service,
+      region: 'us-east-1',
+    })
+  })
+})
+
+it('verifying a request takes microseconds', async () => {
+  const request = await sign({ ...plain, body: 'x'.repeat(1_000) })
+  const began = performance.now()
+  for (let n = 0; n < 2_000; n++) verifySignature(request, keys, NOON)
+  // 25 µs on a machine at rest (facts: numbers 6); ten times as much on one that is not.
+  expect((performance.now() - began) / 2_000).toBeLessThan(1)
 })
