@@ -16,7 +16,7 @@ import { newJudge, type Violation } from './invariants.ts'
 import { calmDown, moodOf } from './moods.ts'
 import { newQueue, type SimulatedQueue } from './queue.ts'
 import { randomOf } from './random.ts'
-import { NO_FAULTS, newScheduler } from './scheduler.ts'
+import { NO_FAULTS, newScheduler, type Scheduler } from './scheduler.ts'
 import { memoryStore } from './store.ts'
 import { newWorld } from './world.ts'
 
@@ -64,7 +64,7 @@ export async function play(
     let since = 0
     while (still < 3) {
       await scheduler.sleep(MINUTE)
-      const busy = unrest(scene()) ?? waiting(site.wakes) ?? waiting(door)
+      const busy = unrest(scene()) ?? waiting(site.wakes) ?? waiting(door) ?? frozen(scheduler)
       still = busy === undefined ? still + 1 : 0
       // For a minute the index may still show what has been STOPPED since.
       if (still <= 2) since = scheduler.now()
@@ -91,6 +91,9 @@ const waiting = (queue: SimulatedQueue<unknown>) => {
   const count = [...queue.messages()].length
   return count > 0 ? `${count} messages wait` : undefined
 }
+
+const frozen = (scheduler: Scheduler) =>
+  scheduler.oldest() < scheduler.now() - MINUTE ? 'a process has not ended yet' : undefined
 
 function newStory(
   seed: number,

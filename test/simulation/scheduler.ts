@@ -14,6 +14,8 @@ export interface Scheduler {
   spawn<T>(name: string, limitMs: number, body: (process: Process) => Promise<T>): Promise<Outcome<T>>
   /** What a process asks of a port: its effect happens later, if the process and the world let it. */
   call<T>(process: Process, what: () => string, effect: () => T, retries?: 'retries'): Promise<T>
+  /** When the oldest began of those that still run, given up or not. */
+  oldest(): number
   /** Until nothing is left to happen or `done` says so. */
   run(done: () => boolean): Promise<void>
   readonly trace: string[]
@@ -77,6 +79,7 @@ export function newScheduler(
   const events = newHeap()
   /** Whom to tell that a process died. */
   const deaths = new Map<Process, () => void>()
+  const running = new Set<Process>()
   const trace: string[] = []
 
   const scheduler: Scheduler = {
@@ -85,6 +88,7 @@ export function newScheduler(
     sleep: (ms) => new Promise((resolve) => scheduler.at(now + ms, () => answer(resolve, undefined))),
     spawn,
     call,
+    oldest: () => Math.min(Number.POSITIVE_INFINITY, ...[...running].map(({ since }) => since)),
     async run(done) {
       for (let event = events.pop(); event && !done(); event = events.pop()) {
         now = event.at
@@ -113,15 +117,18 @@ export function newScheduler(
   ): Promise<Outcome<T>> {
     const process: Process = { name, since: now, alive: true }
     answered = true
+    running.add(process)
     return new Promise((resolve) => {
       deaths.set(process, () => answer(resolve, { ended: 'crashed' }))
       scheduler.at(now + limitMs, () => {
         if (!deaths.delete(process)) return
         process.alive = random.chance(faults.undead)
+        if (!process.alive) running.delete(process)
         scheduler.say(() => `${name} took too long${process.alive ? ', and goes on' : ''}`)
         answer(resolve, { ended: 'timed out' })
       })
       const end = (outcome: Outcome<T>) => {
+        running.delete(process)
         if (deaths.delete(process)) answer(resolve, outcome)
       }
       body(process).then(
@@ -181,6 +188,7 @@ export function newScheduler(
   function die(process: Process, when: () => string): void {
     scheduler.say(() => `${process.name} died ${when()}`)
     process.alive = false
+    running.delete(process)
     const told = deaths.get(process)
     deaths.delete(process)
     told?.()
