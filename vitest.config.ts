@@ -5,8 +5,7 @@ const project = (name: string, include: string[], more: object = {}) => ({ test:
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['test/unit/**/*.test.ts']),
-      project('contract', ['test/contract/**/*.test.ts'], { testTimeout: 60_000, hookTimeout: 120_000 }),
+      project('unit', ['test/unit/**/*.test.ts'], { testTimeout: 60_000 }),
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: 120_000 }),
       // They start engines, processes and containers, and would only slow each other down side by side.
       project('acceptance', ['test/acceptance/**/*.test.ts'], {

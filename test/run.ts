@@ -7,12 +7,12 @@ import { ensureEngine } from '../local/engine.ts'
 
 const help = `Usage: npm test [-- PROJECT ...]
 
-Checks types and lint, then runs the tests: unit, contract, simulation and acceptance, or the projects named.
+Checks types and lint, then runs the tests: unit, simulation and acceptance, or the projects named.
 Tests that lack something of this machine are skipped by name with the reason; with CI set a skipped test that
 needs Docker or Java is a failure.`
 
 const root = join(import.meta.dirname, '..')
-const projects = ['unit', 'contract', 'simulation', 'acceptance'] as const
+const projects = ['unit', 'simulation', 'acceptance'] as const
 
 interface Counts {
   passed: number

@@ -23,7 +23,8 @@ export async function definitionOf(task: Task, { store, scope }: Ports): Promise
   const [stored] = await store.get([key])
   if (!stored)
     throw new Error(`Task ${task.id} names ${task.family}:${task.revision}, which is not in the table`)
-  const { definition } = stored.record as TaskDefinitionRecord
+  const { family, revision, definition: said } = stored.record as TaskDefinitionRecord
+  const definition = { ...said, family, revision }
   if (name) {
     if (known.size >= MOST) known.delete(known.keys().next().value!)
     known.set(name, definition)

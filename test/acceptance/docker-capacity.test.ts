@@ -1,4 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, unless } from '../../infra/capacity/docker/engine.ts'
@@ -47,15 +50,38 @@ describe.skipIf('reason' in found)(
         expect(seen).toMatchObject({ address: before.NetworkSettings.Networks.bridge?.IPAddress })
       })
 
-      test('two drivers that claim at once never share a namespace', async () => {
-        const engine = await connect(socket)
-        await Promise.all(['a', 'b', 'c', 'd'].map((id) => prepareNamespace(engine, installation, id)))
-        const orders = Array.from({ length: 8 }, () => orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600')]))
-        const seen = await Promise.all(orders.map((order) => open().launch(order)))
-        expect(seen.every((s) => containerOf(s)?.state === 'running')).toBe(true)
-        expect(new Set(seen.map((s) => s.sees === 'present' && s.address)).size).toBe(8)
-        await Promise.all(orders.map((order) => open().stop(order.task, 'remove')))
-      }, 30_000)
+      test.each([
+        ['one driver', () => [open()]],
+        ['eight drivers', () => Array.from({ length: 8 }, open)],
+      ] as const)(
+        '%s that claim at once never share a namespace, and run each task once',
+        async (_, drivers) => {
+          const engine = await connect(socket)
+          await Promise.all(
+            ['a', 'b', 'c', 'd'].map(() => prepareNamespace(engine, installation, randomUUID())),
+          )
+          const out = mkdtempSync(join(tmpdir(), 'slipway-ran-'))
+          const mountPoints = [{ sourceVolume: 'out', containerPath: '/out' }]
+          const volumes = [{ name: 'out', host: { sourcePath: out } }]
+          const orders = Array.from({ length: 8 }, () => {
+            const task = newTask()
+            return orderOf(
+              task,
+              [shell(HELLO_IMAGE, `echo ran >> /out/${task.id}; sleep 600`, { mountPoints })],
+              { volumes },
+            )
+          })
+          const open8 = drivers()
+          const seen = await Promise.all(orders.map((order, n) => open8[n % open8.length]!.launch(order)))
+          expect(seen.every((s) => containerOf(s)?.state === 'running')).toBe(true)
+          expect(new Set(seen.map((s) => s.sees === 'present' && s.address)).size).toBe(8)
+          await Promise.all(orders.map((order) => open().stop(order.task, 'remove')))
+          const ran = orders.map(({ task }) => readFileSync(join(out, task.id), 'utf8'))
+          expect(ran).toEqual(orders.map(() => 'ran\n'))
+          rmSync(out, { recursive: true })
+        },
+        60_000,
+      )
 
       test('a task can be told by its labels, ours and those of ECS', async () => {
         const { task } = await running('sleep 600')

@@ -1,5 +1,6 @@
 import { GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
+  CreateClusterCommand,
   DescribeTasksCommand,
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
@@ -24,6 +25,7 @@ beforeAll(async () => {
   engine = new Docker({ socketPath: socket })
   it0 = await slipway()
   aws = awsAt(it0.endpoint)
+  await it0.ecs.send(new CreateClusterCommand({}))
 }, 300_000)
 
 afterAll(async () => {
@@ -109,7 +111,7 @@ describe('what a user of the aws command gets', () => {
           memory: 64,
           // The side-car is reached on localhost: one namespace for both.
           command: sh(
-            'trap "exit 7" TERM; until wget -q -O - http://127.0.0.1:8000/who; do sleep 0.1; done; while :; do sleep 0.1; done',
+            'trap "exit 7" TERM; until wget -q -O - http://127.0.0.1:8000/who 2>/dev/null; do sleep 0.1; done; while :; do sleep 0.1; done',
           ),
           logConfiguration,
         },
@@ -178,7 +180,6 @@ describe('what a user of the aws command gets', () => {
 
 describe('what becomes of accepted work when everything is killed', () => {
   it('adopts what runs, reports what ended meanwhile with its true exit code, and keeps every log line once', async () => {
-    await aws('ecs', 'create-cluster')
     const long = await register('long', 'echo up; trap "echo bye; exit 9" TERM; while :; do sleep 0.1; done')
     const short = await register(
       'short',

@@ -181,14 +181,15 @@ async function startRound(
 ): Promise<Look> {
   const ids = made.flatMap((m) => (m.made === 'to start' ? [m.id] : []))
   const first = work.fresh && before.bodies.length === 0
-  const [started, address] = await Promise.all([
-    Promise.all(ids.map((id) => start(ground, order, id))),
-    first ? addressOf(ground, order, work) : before.namespace?.address,
-  ])
-  if (address === LOST) await removeMine(ground, work)
+  // Before anything starts: what has run in a place that was never ours would have to run again (Law 4).
+  const address = first ? await addressOf(ground, order, work) : before.namespace?.address
+  if (address === LOST) {
+    await removeMine(ground, work)
+    return lookAt(ground.engine, ground.installation, order.task.id)
+  }
+  const started = await Promise.all(ids.map((id) => start(ground, order, id)))
   const alone = work.fresh && made.every((m) => m.made === 'to start' || m.made === 'failed')
-  if (alone && address !== LOST && started.every((s) => s === 'started'))
-    return lookInside(ground, before, work, address, ids)
+  if (alone && started.every((s) => s === 'started')) return lookInside(ground, before, work, address, ids)
   return lookAt(ground.engine, ground.installation, order.task.id)
 }
 

@@ -153,13 +153,18 @@ export async function fence(engine: Engine, installation: string, taskId: string
 
 /** Names of prepared namespaces, as the engine last listed them: each a guess that its claim proves or disproves. */
 export interface Pool {
+  /**
+   * Names whose claim is under way. The engine finds a container before it waits for its turn to rename it, so
+   * two renames at once can both be told that they did it: one process never claims the same one twice.
+   */
+  readonly claiming: Set<string>
   /** Identifier by name. */
   readonly ready: Map<string, string>
   listing?: Promise<void> | undefined
   emptyUntil: number
 }
 
-export const emptyPool = (): Pool => ({ ready: new Map(), emptyUntil: 0 })
+export const emptyPool = (): Pool => ({ ready: new Map(), claiming: new Set(), emptyUntil: 0 })
 
 export interface Prepared {
   readonly id: string
@@ -176,7 +181,9 @@ export async function listPrepared(engine: Engine, installation: string): Promis
 
 async function refill(engine: Engine, installation: string, pool: Pool): Promise<void> {
   if (Date.now() < pool.emptyUntil) return
-  const found = (await listPrepared(engine, installation)).filter((c) => c.running)
+  // Asked before the list is made: a claim that ends meanwhile may still show under its old name.
+  const claiming = new Set(pool.claiming)
+  const found = (await listPrepared(engine, installation)).filter((c) => c.running && !claiming.has(c.name))
   // Several processes claim from one pool: a random order keeps them off each other's choice.
   for (const c of found.sort(() => Math.random() - 0.5)) pool.ready.set(c.name, c.id)
   if (found.length === 0) pool.emptyUntil = Date.now() + 500
@@ -201,6 +208,7 @@ export async function claimNamespace(
     if (next === undefined) return 'none'
     const [ready, id] = next
     pool.ready.delete(ready)
+    pool.claiming.add(ready)
     try {
       // By its name, not its identifier: one that has been claimed meanwhile has lost that name (404).
       await ask(engine.docker.getContainer(ready).rename({ name }))
@@ -208,6 +216,8 @@ export async function claimNamespace(
     } catch (error) {
       if (statusOf(error) === 409) return 'taken'
       if (statusOf(error) !== 404) throw error
+    } finally {
+      pool.claiming.delete(ready)
     }
   }
   return 'none'
