@@ -7,7 +7,7 @@ import type {
   StopTaskResponse,
 } from '@aws-sdk/client-ecs'
 import { clusterName, parseArn, taskArn } from '../arn.ts'
-import { type Decision, get, getAll, list, type Reading, type Scope, type Stored } from '../decision.ts'
+import { type Decision, getAll, type Key, list, type Reading, type Scope, type Stored } from '../decision.ts'
 import { dueOf } from '../due.ts'
 import { clusterNotFound, invalidParameter, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
@@ -33,11 +33,15 @@ function taskId(given: string, cluster: string): string {
   return arn.path.at(-1)!
 }
 
-function* activeCluster(given: string | undefined, scope: Scope): Reading<string> {
-  const name = clusterName(given)
-  const cluster = yield* get<Cluster>(keys.cluster(scope, name))
-  if (cluster?.record.status !== 'ACTIVE') throw clusterNotFound()
-  return name
+/** Tasks by their keys, read together with the cluster they are asked of, which must be ACTIVE. */
+function* tasksOf(
+  cluster: string,
+  wanted: readonly Key[],
+  scope: Scope,
+): Reading<(Stored<Task> | undefined)[]> {
+  const [found, ...tasks] = yield* getAll([keys.cluster(scope, cluster), ...wanted])
+  if ((found as Stored<Cluster> | undefined)?.record.status !== 'ACTIVE') throw clusterNotFound()
+  return tasks as (Stored<Task> | undefined)[]
 }
 
 /** Up to 100 tasks; unknown ones are failures, not errors (facts: ECS 2.3). */
@@ -47,9 +51,13 @@ export function* describeTasks(
 ): Reading<Decision<DescribeTasksResponse>> {
   if (!input.tasks?.length) throw invalidParameter('Tasks cannot be empty.')
   if (input.tasks.length > 100) throw invalidParameter('Tasks cannot have more than 100 elements.')
-  const cluster = yield* activeCluster(input.cluster, scope)
+  const cluster = clusterName(input.cluster)
   const ids = [...new Set(input.tasks.map((given) => taskId(given, cluster)))]
-  const found = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
+  const found = yield* tasksOf(
+    cluster,
+    ids.map((id) => keys.task(scope, id)),
+    scope,
+  )
   const mine = found.map((f) => (f?.record.cluster === cluster ? f.record : undefined))
   const tags = input.include?.includes('TAGS') ?? false
   return {
@@ -67,9 +75,9 @@ export function* stopTask(
   input: StopTaskRequest,
   { scope, moment }: Call,
 ): Reading<Decision<StopTaskResponse>> {
-  const cluster = yield* activeCluster(input.cluster, scope)
+  const cluster = clusterName(input.cluster)
   const key = keys.task(scope, taskId(input.task ?? '', cluster))
-  const stored = yield* get<Task>(key)
+  const [stored] = yield* tasksOf(cluster, [key], scope)
   if (stored?.record.cluster !== cluster) throw invalidParameter('The referenced task was not found.')
   const task = stored.record
   if (task.desiredStatus === 'STOPPED') return { reply: { task: taskAnswer(task, scope, { tags: false }) } }
@@ -96,7 +104,8 @@ interface Place {
 /** Arns of tasks by cluster and filters. The index names candidates; each is judged by its record (Law 9). */
 export function* listTasks(input: ListTasksRequest, { scope }: Call): Reading<Decision<ListTasksResponse>> {
   judgeFilters(input)
-  const cluster = yield* activeCluster(input.cluster, scope)
+  const cluster = clusterName(input.cluster)
+  yield* tasksOf(cluster, [], scope)
   if (input.serviceName !== undefined) throw new Refusal('ServiceNotFoundException', 'Service not found.')
   const stopped = input.desiredStatus === 'STOPPED'
   const parts = [
