@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { buildFunctions } from '../infra/build.ts'
-import { purge } from '../infra/capacity/docker/index.ts'
+import { purge, purgeIdle } from '../infra/capacity/docker/index.ts'
 import { askJson } from './ask-http.ts'
 import { openControl } from './control.ts'
 import { freePort } from './port.ts'
@@ -95,6 +95,8 @@ export async function startInstance(
       control.close()
       await queues.close()
       await table.close()
+      // An engine that is away has nothing of ours that costs anything; the next start finds what is left.
+      await purgeIdle(installation, socket).catch(() => undefined)
     },
     kill() {
       functions.kill()

@@ -118,7 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       over.abort()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
-      await Promise.all([listening, clearing])
+      await Promise.all([listening, clearing, pool.ended])
     },
   }
 }

@@ -13,6 +13,8 @@ const LOW_WATER_PACE_MS = 250
 const RECOUNT_MS = 30_000
 
 export interface PreparedPool {
+  /** After the signal, when nothing is being made any more. */
+  readonly ended: Promise<void>
   ready(): number
   /** A launch is under way. */
   launching(): void
@@ -73,9 +75,10 @@ export function keepPrepared(
       if (pause > 0) await sleep(pause, undefined, { signal }).catch(() => undefined)
     }
   }
-  run().catch((error) => log('error', 'Preparing namespaces ended in a fault', { error }))
+  const ended = run().catch((error) => log('error', 'Preparing namespaces ended in a fault', { error }))
 
   return {
+    ended,
     ready: () => count,
     launching() {
       lastLaunch = Date.now()

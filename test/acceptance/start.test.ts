@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { repository } from '../../infra/build.ts'
+import { readSettings } from '../../local/settings.ts'
 import { engineOrReason } from '../support/engine.ts'
 import { eventually, freePort } from '../support/slipway.ts'
 
@@ -157,11 +159,19 @@ describe.skipIf('reason' in found)(
       await allEnded(children)
     })
 
-    test('SIGTERM stops all, with exit code 0', async () => {
+    test('SIGTERM stops all, with exit code 0, and leaves nothing idle in the engine', async () => {
       const children = childrenOf(running.child.pid!)
       running.child.kill('SIGTERM')
       expect(await running.ended).toBe(0)
       await allEnded(children)
+      const { installation } = readSettings({ SLIPWAY_DATA: data })
+      const filters = { label: [`slipway.installation=${installation}`] }
+      expect(
+        await new Docker({ socketPath: 'socket' in found ? found.socket : '' }).listContainers({
+          all: true,
+          filters,
+        }),
+      ).toEqual([])
     })
 
     test('npm run down stops what runs', async () => {

@@ -1,2 +1,2 @@
 export { type DockerOptions, dockerCapacity } from './driver.ts'
-export { purge } from './purge.ts'
+export { purge, purgeIdle } from './purge.ts'
