@@ -11,8 +11,8 @@ const HOUR_MS = 60 * 60_000
 const LARGEST = 1_048_576
 
 /**
- * Events of one stream, paged both ways. Tokens are places: `f/` goes on after one, `b/` before one. At either
- * end the same token comes back, which is how a client knows that there is no more (AWS's GetLogEvents).
+ * Events of one stream, paged both ways. Tokens are places between events: `f/` goes on after one, `b/` before it.
+ * At either end the same token comes back, which is how a client knows that there is no more (AWS's GetLogEvents).
  */
 export function readEvents(input: Api.GetLogEventsRequest, call: LogCall): Api.GetLogEventsResponse {
   const { name: group } = groupOf(input, call)
@@ -23,15 +23,31 @@ export function readEvents(input: Api.GetLogEventsRequest, call: LogCall): Api.G
   const forward = token ? token.forward : (input.startFromHead ?? false)
   const place = token?.place ?? (forward ? START : END)
   const events = forward
-    ? call.store.after(group, stream, place, range, limit)
-    : call.store.before(group, stream, place, range, limit)
+    ? firstOf(call.store.after(group, stream, place, range), limit)
+    : firstOf(call.store.before(group, stream, place, range), limit).reverse()
+  const [first, last] = [events[0], events.at(-1)]
   // Of an empty page both tokens stay where it was; past a stream's open end that is after its last event.
-  const here = place === END ? (call.store.before(group, stream, END, {}, 1)[0] ?? START) : place
+  const here = place === END ? (firstOf(call.store.before(group, stream, END, {}), 1)[0] ?? START) : place
   return {
     events: events.map(({ timestamp, message, ingestionTime }) => ({ timestamp, message, ingestionTime })),
-    nextForwardToken: `f/${text(events.at(-1) ?? here)}`,
-    nextBackwardToken: `b/${text(events[0] ?? here)}`,
+    nextForwardToken: `f/${text(last ?? here)}`,
+    nextBackwardToken: `b/${text(first ? { timestamp: first.timestamp, id: first.id - 1 } : here)}`,
   }
+}
+
+const bytesOf = ({ message }: { readonly message: string }) => Buffer.byteLength(message) + 26
+
+/** A page: as many as asked for, at most 1 MB of them, at least one if there is one. */
+function firstOf(events: Iterable<StoredEvent>, limit: number): StoredEvent[] {
+  const page: StoredEvent[] = []
+  let bytes = 0
+  for (const event of events) {
+    bytes += bytesOf(event)
+    if (page.length > 0 && bytes > LARGEST) break
+    page.push(event)
+    if (page.length === limit) break
+  }
+  return page
 }
 
 const text = (place: Place) => `${String(place.timestamp)}.${place.id}`
@@ -40,7 +56,9 @@ function placeOf(token: string | undefined): { forward: boolean; place: Place } 
   if (!token) return undefined
   const match = /^([fb])\/(-?\d{1,16})\.(\d{1,16})$/.exec(token)
   if (!match) throw invalid('The specified nextToken is invalid.')
-  return { forward: match[1] === 'f', place: { timestamp: Number(match[2]), id: Number(match[3]) } }
+  const place = { timestamp: Number(match[2]), id: Number(match[3]) }
+  if (!isPlace(place)) throw invalid('The specified nextToken is invalid.')
+  return { forward: match[1] === 'f', place }
 }
 
 function limitOf(limit: number | undefined): number {
@@ -65,7 +83,7 @@ export function writeEvents(input: Api.PutLogEventsRequest, call: LogCall): Api.
   if (events.some((e, n) => n > 0 && e.timestamp < events[n - 1]!.timestamp)) {
     throw invalid('Log events in a single PutLogEvents request must be in chronological order.')
   }
-  if (events.reduce((sum, e) => sum + Buffer.byteLength(e.message) + 26, 0) > LARGEST) {
+  if (events.reduce((sum, e) => sum + bytesOf(e), 0) > LARGEST) {
     throw invalid(`Upload too large: more than ${LARGEST} bytes`)
   }
   if (events.at(-1)!.timestamp - events[0]!.timestamp > 24 * HOUR_MS) {
@@ -94,28 +112,23 @@ const SEARCH = 10_000
 export function searchEvents(input: Api.FilterLogEventsRequest, call: LogCall): Api.FilterLogEventsResponse {
   const { name: group } = groupOf(input, call)
   const words = wordsOf(input.filterPattern ?? '')
-  const prefix = input.logStreamNamePrefix
-  if (prefix !== undefined && input.logStreamNames?.length)
-    throw invalid('logStreamNames and logStreamNamePrefix are mutually exclusive.')
-  const streams =
-    input.logStreamNames ??
-    (prefix === undefined
-      ? undefined
-      : call.store
-          .streams(group)
-          .map((s) => s.name)
-          .filter((name) => name.startsWith(prefix)))
   const limit = limitOf(input.limit)
   const from = decodePage(input.nextToken, isPlace) ?? START
-  const read = call.store.search(group, streams, from, { from: input.startTime, to: input.endTime }, SEARCH)
+  // The end is part of what is searched, as it is not of what GetLogEvents reads.
+  const range = { from: input.startTime, to: input.endTime === undefined ? undefined : input.endTime + 1 }
   const hits: StoredEvent[] = []
-  let last = from
-  for (const event of read) {
-    if (hits.length === limit) break
+  let [last, read, bytes, more] = [from, 0, 0, false]
+  for (const event of call.store.search(group, streamsOf(input, group, call), from, range)) {
+    const hit = words.every((word) => event.message.includes(word))
+    const full = hits.length === limit || (hits.length > 0 && hit && bytes + bytesOf(event) > LARGEST)
+    more = full || read === SEARCH
+    if (more) break
+    read++
     last = event
-    if (words.every((word) => event.message.includes(word))) hits.push(event)
+    if (!hit) continue
+    bytes += bytesOf(event)
+    hits.push(event)
   }
-  const more = read.length === SEARCH || (read.length > 0 && read.at(-1) !== last)
   return {
     events: hits.map((e) => ({
       logStreamName: e.stream,
@@ -127,6 +140,22 @@ export function searchEvents(input: Api.FilterLogEventsRequest, call: LogCall): 
     searchedLogStreams: [],
     nextToken: more ? encodePage({ timestamp: last.timestamp, id: last.id }) : undefined,
   }
+}
+
+/** The streams to search; `undefined` for all of the group's. */
+function streamsOf(
+  { logStreamNames: names, logStreamNamePrefix: prefix }: Api.FilterLogEventsRequest,
+  group: string,
+  call: LogCall,
+): string[] | undefined {
+  if (prefix !== undefined && names?.length)
+    throw invalid('logStreamNames and logStreamNamePrefix are mutually exclusive.')
+  if (names && (names.length < 1 || names.length > 100))
+    throw invalid('1 to 100 logStreamNames are searched at once.')
+  if (names) return names.map((name) => streamOf(group, name, call).name)
+  if (prefix === undefined) return undefined
+  const streams = call.store.streams(group).map((s) => s.name)
+  return streams.filter((name) => name.startsWith(prefix))
 }
 
 function wordsOf(pattern: string): string[] {

@@ -1,13 +1,16 @@
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { statusOf, wordsOf } from '../../infra/capacity/docker/engine.ts'
 import type { Log } from '../../infra/log.ts'
-import { type Line, lineReader } from './frames.ts'
+import { type Line, lineReader, since } from './frames.ts'
 import type { LogStore } from './store.ts'
 
 /** Lines wait this long for company before they are stored: within a second of being written they can be read. */
 const FLUSH_MS = 50
 const AGAIN_MS = 500
+/** How long a line that has begun may keep back the others; then what there is of it becomes a line. */
+const BEGUN_MS = 1_000
 
 /** Where a container's lines go. */
 interface StreamPlace {
@@ -32,25 +35,22 @@ export function followLogs(docker: Docker, store: LogStore, log: Log): Follower 
   const following = new Map<string, Promise<void>>()
 
   const keepOn = async (container: string, place: StreamPlace): Promise<void> => {
-    for (let failures = 0; !over.signal.aborted && !store.cursor(container)?.done; ) {
+    for (let failures = 0; !over.signal.aborted; ) {
       try {
-        await readOn(docker, store, container, place, over.signal)
+        if (await readOn(docker, store, container, place, over.signal)) return
         failures = 0
       } catch (error) {
         if (statusOf(error) === 404) return
         if (failures++ % 20 === 0)
           log('warn', 'A log could not be read and is tried again', { container, why: wordsOf(error) })
       }
-      if (!store.cursor(container)?.done)
-        await sleep(failures > 0 ? AGAIN_MS : 20, undefined, { signal: over.signal }).catch(() => undefined)
+      await sleep(failures > 0 ? AGAIN_MS : 20, undefined, { signal: over.signal }).catch(() => undefined)
     }
   }
 
   return {
     follow(container, place) {
       if (following.has(container) || over.signal.aborted) return
-      store.createGroup(place.group, {})
-      store.createStream(place.group, place.stream)
       following.set(
         container,
         keepOn(container, place).finally(() => following.delete(container)),
@@ -64,49 +64,73 @@ export function followLogs(docker: Docker, store: LogStore, log: Log): Follower 
   }
 }
 
-/** Follows until the log ends. Only a container that had ended before a read to the end is stored to the end. */
+/**
+ * Follows until the log ends; answers whether it is stored to the end, which only a container can be that had
+ * ended before it was read.
+ */
 async function readOn(
   docker: Docker,
   store: LogStore,
   container: string,
   place: StreamPlace,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
+  const cursor = store.cursor(container) ?? { position: {}, done: false }
+  if (cursor.done) return true
   const body = docker.getContainer(container)
   const before = await body.inspect()
   const ended = !['running', 'paused', 'restarting', 'created'].includes(before.State.Status)
-  const cursor = store.cursor(container) ?? { at: '', pieces: 0, done: false }
-  const reader = lineReader(before.Config.Tty, cursor)
+  store.createGroup(place.group, {})
+  store.createStream(place.group, place.stream)
+  const reader = lineReader(before.Config.Tty, cursor.position)
   const stream = (await body.logs({
     // Typed for strings; a stream comes of `follow: true`, which reads an ended container to its end and closes.
     follow: true,
     stdout: true,
     stderr: true,
     timestamps: true,
-    ...(cursor.at && { since: sinceOf(cursor.at) as unknown as number }),
-  })) as NodeJS.ReadableStream & { destroy(): void }
+    since: since(cursor.position) ?? 0,
+  })) as Readable
 
   let lines: Line[] = []
   let timer: NodeJS.Timeout | undefined
-  const flush = (done: boolean) => {
-    clearTimeout(timer)
-    timer = undefined
+  let begun: { line: number; at: number } | undefined
+  const later = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      try {
+        flush()
+      } catch (error) {
+        stream.destroy(error as Error)
+      }
+    }, FLUSH_MS)
+  }
+  const flush = () => {
+    const line = reader.open()
+    if (line === undefined) begun = undefined
+    else if (begun?.line !== line) begun = { line, at: performance.now() }
     // Between whole lines only: a line that has begun is read again from its first piece.
-    if ((reader.open() && !done) || (lines.length === 0 && !done)) return
+    if (begun && performance.now() - begun.at < BEGUN_MS) return later()
+    if (begun) lines.push(...reader.cut())
+    if (lines.length > 0) keep(false)
+  }
+  const keep = (done: boolean) => {
     // CloudWatch has no empty events.
     const events = lines
       .filter((line) => line.text !== '')
       .map((line) => ({ timestamp: Date.parse(line.at), message: line.text }))
-    store.append(place.group, place.stream, events, { container, value: { ...reader.position(), done } })
+    const value = { position: reader.position(), done }
+    store.append(place.group, place.stream, events, { container, value })
     lines = []
   }
   const stop = () => stream.destroy()
   signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
   try {
     for await (const chunk of stream) {
       lines.push(...reader.push(chunk as Buffer))
-      if (lines.length >= 2_000) flush(false)
-      timer ??= setTimeout(() => flush(false), FLUSH_MS)
+      if (lines.length >= 2_000) flush()
+      later()
     }
   } catch (error) {
     if (!signal.aborted) throw error
@@ -114,14 +138,9 @@ async function readOn(
     signal.removeEventListener('abort', stop)
     clearTimeout(timer)
   }
-  if (signal.aborted) return
-  // Followed to the end while it ran: read once more now that it has ended, so that no last line is missed.
+  if (signal.aborted) return false
+  // Followed to the end while it ran: it is read once more when it has ended, so that no last line is missed.
   if (ended) lines.push(...reader.end())
-  flush(ended)
-}
-
-/** The engine's `since`: seconds with nanoseconds. */
-function sinceOf(at: string): string {
-  const [, whole, fraction = ''] = /^(.*?)(?:\.(\d+))?Z$/.exec(at) ?? []
-  return `${Math.floor(Date.parse(`${whole}Z`) / 1_000)}.${fraction.padEnd(9, '0')}`
+  if (ended || (lines.length > 0 && reader.open() === undefined)) keep(ended)
+  return ended
 }

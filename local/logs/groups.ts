@@ -1,5 +1,5 @@
 import type * as Api from '@aws-sdk/client-cloudwatch-logs'
-import { Refusal } from '../../domain/errors.ts'
+import { Refusal, unsupported } from '../../domain/errors.ts'
 import { decodePage, encodePage, isText } from '../../domain/operations/paging.ts'
 import type { LogCall, Where } from './service.ts'
 import type { Group, Stream } from './store.ts'
@@ -43,6 +43,11 @@ export function createGroup(input: Api.CreateLogGroupRequest, { store }: LogCall
     throw invalid(
       `1 validation error detected: Value '${name.slice(0, 100)}' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+`,
     )
+  if (input.kmsKeyId !== undefined)
+    throw unsupported('Slipway does not encrypt log groups on one machine: leave kmsKeyId out.')
+  if (input.logGroupClass !== undefined && input.logGroupClass !== 'STANDARD')
+    throw unsupported('Slipway has log groups of the class STANDARD only.')
+  if (input.deletionProtectionEnabled) throw unsupported('Slipway does not protect log groups from deletion.')
   if (store.group(name)) throw exists('log group')
   store.createGroup(name, { ...input.tags })
   return {}
@@ -73,8 +78,12 @@ export function describeGroups(
   if (input.logGroupNamePrefix !== undefined && input.logGroupNamePattern !== undefined) {
     throw invalid('LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.')
   }
+  const identifiers = input.logGroupIdentifiers
+  const only = identifiers && new Set(identifiers.map((id) => (id.startsWith('arn:') ? groupName(id) : id)))
   const found = store
     .groups()
+    .filter((g) => only === undefined || only.has(g.name))
+    .filter(() => (input.logGroupClass ?? 'STANDARD') === 'STANDARD')
     .filter((g) => g.name.startsWith(input.logGroupNamePrefix ?? ''))
     .filter((g) => g.name.toLowerCase().includes((input.logGroupNamePattern ?? '').toLowerCase()))
   const { shown, nextToken } = pageOf(found, (g) => g.name, input)
@@ -122,6 +131,10 @@ export function describeStreams(
   call: LogCall,
 ): Api.DescribeLogStreamsResponse {
   const { name: group } = groupOf(input, call)
+  if (input.orderBy !== undefined && !['LogStreamName', 'LastEventTime'].includes(input.orderBy))
+    throw invalid(
+      `1 validation error detected: Value '${String(input.orderBy).slice(0, 100)}' at 'orderBy' failed to satisfy constraint: Member must satisfy enum value set: [LogStreamName, LastEventTime]`,
+    )
   const byTime = input.orderBy === 'LastEventTime'
   if (byTime && input.logStreamNamePrefix !== undefined)
     throw invalid('Cannot order by LastEventTime with a logStreamNamePrefix.')

@@ -20,7 +20,14 @@ export function openLogs(
   mkdirSync(dataDir, { recursive: true })
   const store = openLogStore(join(dataDir, 'logs.db'))
   const follower = followLogs(new Docker({ socketPath: dockerSocket }), store, log)
-  const expiring = setInterval(() => store.expire(Date.now()), EXPIRE_MS)
+  const expire = () => {
+    try {
+      store.expire(Date.now())
+    } catch (error) {
+      log('warn', 'Old log events could not be removed and will be later', { error })
+    }
+  }
+  const expiring = setInterval(expire, EXPIRE_MS)
   expiring.unref()
   return {
     onContainer({ id, labels }) {
@@ -29,7 +36,7 @@ export function openLogs(
     },
     drained: follower.drained,
     missingGroups: (groups) => groups.filter((name) => store.group(name) === undefined),
-    service: (target, body) => answerLogs(target, body, { store, where, now: Date.now() }),
+    service: (target, body) => answerLogs(target, body, { store, where, now: Date.now(), log }),
     async close() {
       clearInterval(expiring)
       await follower.close()

@@ -20,6 +20,7 @@ import {
 } from '@aws-sdk/client-cloudwatch-logs'
 import { Refusal } from '../../domain/errors.ts'
 import { decodeInput, encodeOutput } from '../../domain/wire/codec.ts'
+import type { Log } from '../../infra/log.ts'
 import { readEvents, searchEvents, writeEvents } from './events.ts'
 import {
   createGroup,
@@ -43,6 +44,7 @@ export interface LogCall {
   readonly store: LogStore
   readonly where: Where
   readonly now: number
+  readonly log: Log
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each row pairs a schema with the operation of that schema's own input and output
@@ -91,14 +93,16 @@ export function answerLogs(target: string, body: string, call: LogCall): LogAnsw
     const [schema, operation] = row
     return { status: 200, headers, body: encodeOutput(schema, operation(decodeInput(schema, body), call)) }
   } catch (error) {
-    const known =
-      error instanceof Refusal
-        ? error
-        : new Refusal('ServiceUnavailableException', `The log store failed: ${String(error)}`, {}, 503)
+    const known = error instanceof Refusal ? error : failed(error, call.log)
     return {
       status: known.status,
       headers: { ...headers, 'x-amzn-errortype': known.type },
       body: JSON.stringify({ __type: known.type, message: known.message, ...known.extra }),
     }
   }
+}
+
+function failed(error: unknown, log: Log): Refusal {
+  log('error', 'A request for logs failed in a way nobody planned for', { error })
+  return new Refusal('ServiceUnavailableException', 'The log store failed. Please try again.', {}, 503)
 }

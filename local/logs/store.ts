@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import type { Position } from './frames.ts'
 
 /** One line of a stream. Times are milliseconds since the epoch. */
 export interface LogEvent {
@@ -29,15 +30,14 @@ export interface Stream {
   readonly lastIngestion?: number | undefined
 }
 
-/** How far a container's log is stored: the engine's time of the last piece, and how many pieces of that very time. */
+/** How far a container's log is stored. */
 export interface Cursor {
-  readonly at: string
-  readonly pieces: number
+  readonly position: Position
   /** The container has ended and its log is stored to the end. */
   readonly done: boolean
 }
 
-/** A place in a stream: the event's time and arrival. */
+/** A place between events: just after the one of this time and arrival, were there one. */
 export interface Place {
   readonly timestamp: number
   readonly id: number
@@ -66,17 +66,17 @@ export interface LogStore {
     events: readonly LogEvent[],
     cursor?: { container: string; value: Cursor },
   ): void
-  after(group: string, stream: string, place: Place, range: Range, limit: number): StoredEvent[]
-  /** The nearest ones before the place, in order of time. */
-  before(group: string, stream: string, place: Place, range: Range, limit: number): StoredEvent[]
+  /** Read as far as the caller goes on, in order of time. */
+  after(group: string, stream: string, place: Place, range: Range): Iterable<StoredEvent>
+  /** The nearest to the place first. */
+  before(group: string, stream: string, place: Place, range: Range): Iterable<StoredEvent>
   /** Over many streams of a group, in order of time, after a place. */
   search(
     group: string,
     streams: readonly string[] | undefined,
     place: Place,
     range: Range,
-    limit: number,
-  ): StoredEvent[]
+  ): Iterable<StoredEvent>
   cursor(container: string): Cursor | undefined
   /** Removes what is past its group's retention, and cursors of containers that ended days ago. Answers how many events. */
   expire(now: number): number
@@ -92,10 +92,12 @@ CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, grp TEX
   time INTEGER NOT NULL, ingested INTEGER NOT NULL, message TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS by_stream ON events (grp, stream, time, id);
 CREATE INDEX IF NOT EXISTS by_group ON events (grp, time, id);
-CREATE TABLE IF NOT EXISTS cursors (container TEXT PRIMARY KEY, at TEXT NOT NULL, pieces INTEGER NOT NULL, done INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS sizes (grp TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS followed (container TEXT PRIMARY KEY, position TEXT NOT NULL, done INTEGER NOT NULL,
   written INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `
 
+const WITHIN = 'time >= ? AND time < ?'
 const DAY_MS = 24 * 60 * 60_000
 
 /** CloudWatch Logs' data on one machine: an SQLite file that is whole after any crash. */
@@ -120,11 +122,41 @@ export function openLogStore(file: string, now: () => number = Date.now): LogSto
       throw error
     }
   }
+  /** Counted as events come and go: summing them up takes as long as they are many. */
+  const grow = (group: string, bytes: number) =>
+    run(
+      'INSERT INTO sizes VALUES (?, ?) ON CONFLICT (grp) DO UPDATE SET bytes = bytes + excluded.bytes',
+      group,
+      bytes,
+    )
+  /** Removes a group's events that the condition names. Answers how many. */
+  const drop = (group: string, condition: string, value: string | number) => {
+    const [sum] = all(
+      `SELECT COALESCE(SUM(OCTET_LENGTH(message) + 26), 0) AS bytes FROM events WHERE grp = ? AND ${condition}`,
+      group,
+      value,
+    )
+    grow(group, -Number(sum!.bytes))
+    return Number(run(`DELETE FROM events WHERE grp = ? AND ${condition}`, group, value).changes)
+  }
   const groupSql =
-    'SELECT g.*, (SELECT COALESCE(SUM(LENGTH(message) + 26), 0) FROM events WHERE grp = g.name) AS bytes FROM groups g'
+    'SELECT g.*, COALESCE((SELECT bytes FROM sizes WHERE grp = g.name), 0) AS bytes FROM groups g'
   const streamSql = `SELECT s.*, (SELECT MIN(time) FROM events e WHERE e.grp = s.grp AND e.stream = s.name) AS first,
     (SELECT MAX(time) FROM events e WHERE e.grp = s.grp AND e.stream = s.name) AS last FROM streams s`
   const bounds = ({ from, to }: Range) => [from ?? 0, to ?? Number.MAX_SAFE_INTEGER] as const
+  const read = function* (where: string, ...values: (string | number | null)[]) {
+    for (const row of db.prepare(`SELECT * FROM events WHERE ${where}`).iterate(...values)) yield asEvent(row)
+  }
+
+  const after: LogStore['after'] = (group, stream, place, range) =>
+    read(
+      `grp = ? AND stream = ? AND (time, id) > (?, ?) AND ${WITHIN} ORDER BY time, id`,
+      group,
+      stream,
+      place.timestamp,
+      place.id,
+      ...bounds(range),
+    )
 
   return {
     group: (name) => all(`${groupSql} WHERE name = ?`, name).map(asGroup)[0],
@@ -139,8 +171,7 @@ export function openLogStore(file: string, now: () => number = Date.now): LogSto
     },
     deleteGroup(name) {
       together(() => {
-        run('DELETE FROM events WHERE grp = ?', name)
-        run('DELETE FROM streams WHERE grp = ?', name)
+        for (const table of ['events', 'streams', 'sizes']) run(`DELETE FROM ${table} WHERE grp = ?`, name)
         run('DELETE FROM groups WHERE name = ?', name)
       })
     },
@@ -157,7 +188,7 @@ export function openLogStore(file: string, now: () => number = Date.now): LogSto
     },
     deleteStream(group, name) {
       together(() => {
-        run('DELETE FROM events WHERE grp = ? AND stream = ?', group, name)
+        drop(group, 'stream = ?', name)
         run('DELETE FROM streams WHERE grp = ? AND name = ?', group, name)
       })
     },
@@ -168,78 +199,62 @@ export function openLogStore(file: string, now: () => number = Date.now): LogSto
           run('INSERT OR IGNORE INTO groups (name, created, tags) VALUES (?, ?, ?)', group, ingested, '{}')
           run('INSERT OR IGNORE INTO streams (grp, name, created) VALUES (?, ?, ?)', group, stream, ingested)
           run('UPDATE streams SET ingested = ? WHERE grp = ? AND name = ?', ingested, group, stream)
+          grow(
+            group,
+            events.reduce((sum, e) => sum + Buffer.byteLength(e.message) + 26, 0),
+          )
         }
         for (const e of events) insert.run(group, stream, e.timestamp, ingested, e.message)
         if (cursor) {
-          const { at, pieces, done } = cursor.value
+          const { position, done } = cursor.value
           run(
-            'INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)',
+            'INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?)',
             cursor.container,
-            at,
-            pieces,
+            JSON.stringify(position),
             Number(done),
             ingested,
           )
         }
       })
     },
-    after: (group, stream, place, range, limit) =>
-      all(
-        'SELECT * FROM events WHERE grp = ? AND stream = ? AND (time, id) > (?, ?) AND time >= ? AND time < ? ORDER BY time, id LIMIT ?',
+    after,
+    before: (group, stream, place, range) =>
+      read(
+        `grp = ? AND stream = ? AND (time, id) <= (?, ?) AND ${WITHIN} ORDER BY time DESC, id DESC`,
         group,
         stream,
         place.timestamp,
         place.id,
         ...bounds(range),
-        limit,
-      ).map(asEvent),
-    before: (group, stream, place, range, limit) =>
-      all(
-        'SELECT * FROM events WHERE grp = ? AND stream = ? AND (time, id) < (?, ?) AND time >= ? AND time < ? ORDER BY time DESC, id DESC LIMIT ?',
+      ),
+    search(group, streams, place, range) {
+      if (streams?.length === 1) return after(group, streams[0]!, place, range)
+      return read(
+        `grp = ? AND (? IS NULL OR stream IN (SELECT value FROM json_each(?))) AND (time, id) > (?, ?) AND ${WITHIN}
+         ORDER BY time, id`,
         group,
-        stream,
+        ...(streams ? [JSON.stringify(streams), JSON.stringify(streams)] : [null, null]),
         place.timestamp,
         place.id,
         ...bounds(range),
-        limit,
       )
-        .map(asEvent)
-        .reverse(),
-    search(group, streams, place, range, limit) {
-      const among = streams ? `AND stream IN (${streams.map(() => '?').join(',') || 'NULL'})` : ''
-      return all(
-        `SELECT * FROM events WHERE grp = ? ${among} AND (time, id) > (?, ?) AND time >= ? AND time < ? ORDER BY time, id LIMIT ?`,
-        group,
-        ...(streams ?? []),
-        place.timestamp,
-        place.id,
-        ...bounds(range),
-        limit,
-      ).map(asEvent)
     },
     cursor(container) {
-      const [row] = all('SELECT * FROM cursors WHERE container = ?', container)
-      return row && { at: String(row.at), pieces: Number(row.pieces), done: row.done === 1 }
+      const [row] = all('SELECT * FROM followed WHERE container = ?', container)
+      return row && { position: JSON.parse(String(row.position)), done: row.done === 1 }
     },
     expire(at) {
-      run('DELETE FROM cursors WHERE done = 1 AND written < ?', at - 7 * DAY_MS)
-      const kept = all('SELECT name, retention FROM groups WHERE retention IS NOT NULL')
-      return kept.reduce(
-        (n, g) =>
-          n +
-          Number(
-            run(
-              'DELETE FROM events WHERE grp = ? AND time < ?',
-              String(g.name),
-              at - Number(g.retention) * DAY_MS,
-            ).changes,
-          ),
-        0,
-      )
+      let gone = 0
+      together(() => {
+        run('DELETE FROM followed WHERE done = 1 AND written < ?', at - 7 * DAY_MS)
+        for (const g of all('SELECT name, retention FROM groups WHERE retention IS NOT NULL'))
+          gone += drop(String(g.name), 'time < ?', at - Number(g.retention) * DAY_MS)
+      })
+      return gone
     },
     clear() {
       together(() => {
-        for (const table of ['events', 'streams', 'groups', 'cursors']) run(`DELETE FROM ${table}`)
+        for (const table of ['events', 'streams', 'groups', 'sizes', 'followed']) run(`DELETE FROM ${table}`)
       })
     },
     close: () => db.close(),
