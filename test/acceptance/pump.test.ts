@@ -256,7 +256,8 @@ describe('the pump between a queue and a function', () => {
     other = await openQueues(elsewhere, { region, shownAs: '127.0.0.1:4566', port: Number(port) })
     await its.send(new SendMessageCommand({ QueueUrl: url, MessageBody: 'after' }))
     await until('the second message', () => seen.includes('after'))
-    expect(seen).toEqual(['before', 'after'])
+    // At least once: the first one's deletion may have gone down with the queue.
+    expect([...new Set(seen)]).toEqual(['before', 'after'])
     await pumped.stop()
     its.destroy()
     await other.close()
