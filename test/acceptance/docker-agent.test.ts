@@ -144,7 +144,9 @@ describe.skipIf('reason' in found)(
       )
       const seen = await capacity.stop(order.task, 'remove')
       expect(containerOf(seen)).toMatchObject({ state: 'exited', exitCode: 0 })
-      expect(await capacity.list()).toContainEqual(expect.objectContaining({ task: order.task, state: 'moving' }))
+      expect(await capacity.list()).toContainEqual(
+        expect.objectContaining({ task: order.task, state: 'moving' }),
+      )
       stored = true
       await until(
         () => capacity.observe(order.task),
