@@ -101,6 +101,16 @@ const ofContainer: readonly Row<ContainerDefinition>[] = [
     why: `log drivers are ${LOG_DRIVERS.join(' and ')}.`,
   },
   {
+    member: 'logConfiguration.options.awslogs-multiline-pattern',
+    asked: (c) => c.logConfiguration?.options?.['awslogs-multiline-pattern'] !== undefined,
+    why: 'each line is an event of its own.',
+  },
+  {
+    member: 'logConfiguration.options.awslogs-datetime-format',
+    asked: (c) => c.logConfiguration?.options?.['awslogs-datetime-format'] !== undefined,
+    why: 'each line is an event of its own.',
+  },
+  {
     member: 'logConfiguration.secretOptions',
     asked: (c) => some(c.logConfiguration?.secretOptions),
     why: 'secrets are not fetched yet.',

@@ -23,18 +23,25 @@ export async function serve(socketPath: string, routes: Routes, aws?: AwsService
   mkdirSync(dirname(socketPath), { recursive: true })
   rmSync(socketPath, { force: true })
   const server = createServer(async (request, response) => {
-    const url = new URL(request.url ?? '/', 'http://agent')
-    const target = request.headers['x-amz-target']
-    if (aws && typeof target === 'string') {
-      const answer = aws(target, (await bytesOf(request)).toString())
-      return response.writeHead(answer.status, answer.headers).end(answer.body)
-    }
-    const route = routes[`${request.method} ${url.pathname}`]
     const reply = (status: number, value: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-    if (!route) return reply(404, { message: `The agent does not answer ${request.method} ${url.pathname}` })
     try {
-      reply(200, await route(await bodyOf(request), url.searchParams))
+      const bytes = await bytesOf(request)
+      const target = request.headers['x-amz-target']
+      if (bytes === 'too large')
+        return reply(413, {
+          __type: 'RequestEntityTooLargeException',
+          message: `A request has ${LARGEST} bytes at most.`,
+        })
+      if (aws && typeof target === 'string') {
+        const answer = aws(target, bytes.toString())
+        return response.writeHead(answer.status, answer.headers).end(answer.body)
+      }
+      const url = new URL(request.url ?? '/', 'http://agent')
+      const route = routes[`${request.method} ${url.pathname}`]
+      if (!route)
+        return reply(404, { message: `The agent does not answer ${request.method} ${url.pathname}` })
+      reply(200, await route(jsonOf(bytes), url.searchParams))
     } catch (error) {
       reply(error instanceof Malformed ? 400 : 500, { message: (error as Error).message })
     }
@@ -46,19 +53,18 @@ export async function serve(socketPath: string, routes: Routes, aws?: AwsService
 
 export class Malformed extends Error {}
 
-async function bytesOf(request: IncomingMessage): Promise<Buffer> {
+/** What is too large is read to its end and forgotten, so that its sender hears the answer. */
+async function bytesOf(request: IncomingMessage): Promise<Buffer | 'too large'> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {
     size += (chunk as Buffer).length
-    if (size > LARGEST) throw new Malformed('too large')
-    chunks.push(chunk as Buffer)
+    if (size <= LARGEST) chunks.push(chunk as Buffer)
   }
-  return Buffer.concat(chunks)
+  return size > LARGEST ? 'too large' : Buffer.concat(chunks)
 }
 
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const bytes = await bytesOf(request)
+function jsonOf(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined
   try {
     return JSON.parse(bytes.toString())

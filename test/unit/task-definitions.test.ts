@@ -418,6 +418,15 @@ describe('what Slipway does not do yet is refused by name', () => {
     ['environmentFiles', ec2('f', { environmentFiles: [{ type: 's3', value: 'arn' }] })],
     ['firelensConfiguration', ec2('f', { firelensConfiguration: { type: 'fluentbit' } })],
     ['logConfiguration.logDriver', ec2('f', { logConfiguration: { logDriver: 'syslog' } })],
+    ...['awslogs-multiline-pattern', 'awslogs-datetime-format'].map((option): [string, Request] => [
+      `logConfiguration.options.${option}`,
+      ec2('f', {
+        logConfiguration: {
+          logDriver: 'awslogs',
+          options: { 'awslogs-group': 'g', 'awslogs-region': 'us-east-1', [option]: '%Y' },
+        },
+      }),
+    ]),
     ['repositoryCredentials', ec2('f', { repositoryCredentials: { credentialsParameter: 'arn' } })],
     ['restartPolicy', ec2('f', { restartPolicy: { enabled: true } })],
     ['resourceRequirements', ec2('f', { resourceRequirements: [{ type: 'GPU', value: '1' }] })],
