@@ -1,4 +1,10 @@
-import type { ContainerDefinition, RunTaskRequest, RunTaskResponse, Task } from '@aws-sdk/client-ecs'
+import type {
+  ContainerDefinition,
+  ListTasksResponse,
+  RunTaskRequest,
+  RunTaskResponse,
+  Task,
+} from '@aws-sdk/client-ecs'
 import { canonical } from '../../domain/moment.ts'
 import type { OperationName } from '../../domain/wire/operations.ts'
 import type { Judge } from './invariants.ts'
@@ -218,6 +224,24 @@ async function listTasks(stage: Stage): Promise<void> {
   for (const arn of (given.output as { taskArns: string[] }).taskArns)
     if (!stage.judge.latest(idOf({ taskArn: arn })))
       stage.judge.fail('stored before it is told', `${arn} is listed and not stored`)
+}
+
+/** At rest: every task, in pages, by what is desired of it. */
+export async function judgeLists(stage: Stage, stored: ReadonlyMap<string, 'RUNNING' | 'STOPPED'>) {
+  for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
+    const wanted = [...stored].filter(([, status]) => status === desiredStatus).map(([id]) => id)
+    const listed: string[] = []
+    let nextToken: string | undefined
+    do {
+      const given = await stage.request('ListTasks', { desiredStatus, maxResults: 3, nextToken })
+      if (given.answer !== 'given') return
+      const output = given.output as ListTasksResponse
+      listed.push(...(output.taskArns ?? []).map((taskArn) => idOf({ taskArn })))
+      nextToken = output.nextToken
+    } while (nextToken && listed.length <= wanted.length)
+    if (listed.sort().join() !== wanted.sort().join())
+      stage.judge.fail('lists are whole', `${desiredStatus}: ${listed.length} of ${wanted.length} tasks`)
+  }
 }
 
 async function tag(stage: Stage): Promise<void> {

@@ -33,14 +33,21 @@ export interface Site {
   readonly judge: Judge
   readonly wakes: SimulatedQueue<string>
   readonly breakage: Breakage
-  /** How many invocations there have been, and when the youngest that sent a wake began. */
-  readonly count: { invocations: number; lastSender: number }
+  /** Instances that wait for their next invocation: what they remember must not be wrong. */
+  readonly idle: Record<keyof typeof LIMIT_MS, Instance[]>
+  /** How many there have been, and when the youngest invocation that sent a wake began. */
+  readonly count: { instances: number; requests: number; lastSender: number }
 }
 
 /** A deliberate fault of Slipway's own: it wraps the ports of a handler, or takes messages of the door in another way. */
 export interface Breakage {
   ports?(ports: Ports, site: Site, process: Process): Ports
   take?(message: RunTaskMessage, ports: Ports, remove: () => void): Promise<Taken>
+}
+
+export interface Instance {
+  readonly process: Process
+  readonly ports: Ports
 }
 
 export const SCOPE = { account: '000000000000', region: 'us-east-1' }
@@ -53,6 +60,11 @@ const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 
 function wordsOf(record: unknown): string {
   const { lastStatus, desiredStatus, version, stoppedReason } = record as Task
   return lastStatus ? `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}` : ''
+}
+
+function newInstance(site: Site, name: keyof typeof LIMIT_MS): Instance {
+  const process: Process = { name: `${name} ${++site.count.instances}`, since: 0, alive: true }
+  return { process, ports: portsFor(site, process) }
 }
 
 /** The real handlers' ports: each call is one step of the story, and is judged. */
@@ -113,17 +125,18 @@ function portsFor(site: Site, process: Process): Ports {
   return site.breakage.ports?.(ports, site, process) ?? ports
 }
 
-/** One invocation of a function; `undefined` when nobody has its answer. */
+/** One invocation of a function, in an instance that is new or has run it before. */
 async function invoke<T>(
   site: Site,
   name: keyof typeof LIMIT_MS,
   body: (ports: Ports, process: Process) => Promise<T>,
 ): Promise<Outcome<T>> {
-  const outcome = await site.scheduler.spawn(
-    `${name} ${++site.count.invocations}`,
-    LIMIT_MS[name],
-    (process) => body(portsFor(site, process), process),
+  const idle = site.idle[name]
+  const instance = (site.random.chance(0.8) ? idle.pop() : undefined) ?? newInstance(site, name)
+  const outcome = await site.scheduler.spawn(instance.process, LIMIT_MS[name], () =>
+    body(instance.ports, instance.process),
   )
+  if (outcome.ended === 'done' || outcome.ended === 'failed') idle.push(instance)
   if (outcome.ended === 'failed') judgeError(site, outcome.error)
   return outcome
 }
@@ -137,8 +150,9 @@ function judgeError({ judge, scheduler }: Site, error: unknown): void {
 
 /** One request of a client, and what it gets to know. */
 export async function request(site: Site, name: OperationName, input: object): Promise<Answer> {
-  const outcome = await invoke(site, 'api', (ports, process) =>
-    answerEcs(name, JSON.stringify(input), { caller: CALLER, seed: process.name }, ports),
+  const seed = `request ${++site.count.requests}`
+  const outcome = await invoke(site, 'api', (ports) =>
+    answerEcs(name, JSON.stringify(input), { caller: CALLER, seed }, ports),
   )
   site.scheduler.say(() => `client: ${name} ${JSON.stringify(input)}: ${outcome.ended}`)
   if (outcome.ended === 'failed') {

@@ -19,6 +19,7 @@ export const invariants = {
   'stored before it is told': 'Law 7: what a client was told to be accepted is in the table',
   'comes to rest': 'Law 7: in the end each task runs, or is STOPPED with a reason',
   'always due': 'Law 8: what moves has a time by which it is looked at again',
+  'lists are whole': 'Law 9: at rest lists name each task once, by what became of it',
   'taken before deleted': 'Law 8: a message of the door goes once its tasks are stored, or with its refusal',
   'looks do not multiply': 'one chain of delayed looks for each write',
   'rest is silent': 'no message is sent for what rests',
@@ -93,12 +94,12 @@ export function newJudge(evidence: Evidence): Judge {
       if (!before) return judgeBirth(judge, task)
       const back = backwards(before, task)
       if (back) judge.fail('forward only', `${task.id}: ${back}`)
-      const wrong = untrue(task, evidence)
-      if (wrong) judge.fail('the record is true', `${task.id}: ${wrong}`)
-      if (task.stopCode && !before.stopCode) judgeReason(judge, before, task, evidence)
       const ended = (!before.stopCode && task.stopCode !== 'UserInitiated') || task.lastStatus === 'STOPPED'
       if (task.stopCode && ended && seenBy.get(process)?.get(task.id) === 'unreachable')
         judge.fail('unreachable is no stop', `${task.id} was ended by ${process.name}, which saw nothing`)
+      const wrong = untrue(task, evidence)
+      if (wrong) judge.fail('the record is true', `${task.id}: ${wrong}`)
+      if (task.stopCode && !before.stopCode) judgeReason(judge, before, task, evidence)
     },
     sending(process, wake) {
       const [stored] = evidence.store.get([wake.key])

@@ -11,7 +11,7 @@ export interface Mood {
   readonly world: WorldFaults
   /** The index shows a write up to this much later. */
   readonly lagMs: number
-  readonly lostReply: number
+  lostReply: number
   /** Between two troubles of the whole world; infinite without any. */
   readonly troubleMs: number
   /** At least this long until the quiet. */
@@ -57,7 +57,9 @@ export function moodOf(random: Random): Mood {
 }
 
 /** The quiet period: whatever was faulty is not any more. */
-export function calmDown({ faults, queue, door, world }: Mood): void {
+export function calmDown(mood: Mood): void {
+  const { faults, queue, door, world } = mood
+  mood.lostReply = 0
   Object.assign(faults, NO_FAULTS)
   Object.assign(queue, NO_QUEUE_FAULTS)
   Object.assign(door, NO_QUEUE_FAULTS)

@@ -2,7 +2,7 @@ import * as keys from '../../domain/keys.ts'
 import { emptyGround } from '../../infra/capacity/simulated.ts'
 import { wakeBody } from '../../infra/sqs.ts'
 import { judgeRest, type Scene, unrest } from './at-rest.ts'
-import { client, type Letter, type Stage, setUp } from './clients.ts'
+import { client, judgeLists, type Letter, type Stage, setUp } from './clients.ts'
 import {
   type Breakage,
   handleLetters,
@@ -12,7 +12,7 @@ import {
   type Site,
   sweepOnce,
 } from './functions.ts'
-import { newJudge, type Violation } from './invariants.ts'
+import { newJudge, tasksOf, type Violation } from './invariants.ts'
 import { calmDown, moodOf } from './moods.ts'
 import { newQueue, type SimulatedQueue } from './queue.ts'
 import { randomOf } from './random.ts'
@@ -73,6 +73,10 @@ export async function play(
       return judge.fail('comes to rest', busy ?? 'it does not stay at rest')
     }
     if (site.count.lastSender >= since) judge.fail('rest is silent', 'a wake was sent for nothing')
+    await judgeLists(
+      stage,
+      new Map(tasksOf(site.store).map(({ record }) => [record.id, record.desiredStatus])),
+    )
     judgeRest(judge, scene())
     over = true
   }
@@ -140,8 +144,9 @@ function newStory(
     },
     common,
   )
-  const count = { invocations: 0, lastSender: 0 }
-  const site: Site = { random, mood, scheduler, store, ground, world, judge, wakes, breakage, count }
+  const count = { instances: 0, requests: 0, lastSender: 0 }
+  const idle = { api: [], worker: [], door: [], sweep: [] }
+  const site: Site = { random, mood, scheduler, store, ground, world, judge, wakes, breakage, idle, count }
   const stage: Stage = {
     scheduler,
     random,

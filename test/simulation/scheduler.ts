@@ -10,8 +10,8 @@ export interface Scheduler {
   /** Does something at that time, or at once when it has passed. */
   at(time: number, act: () => void): void
   sleep(ms: number): Promise<void>
-  /** Runs a handler as a process of its own, which may die. */
-  spawn<T>(name: string, limitMs: number, body: (process: Process) => Promise<T>): Promise<Outcome<T>>
+  /** Runs a handler in a process, which may die of it. */
+  spawn<T>(process: Process, limitMs: number, body: () => Promise<T>): Promise<Outcome<T>>
   /** What a process asks of a port: its effect happens later, if the process and the world let it. */
   call<T>(process: Process, what: () => string, effect: () => T, retries?: 'retries'): Promise<T>
   /** When the oldest began of those that still run, given up or not. */
@@ -23,11 +23,11 @@ export interface Scheduler {
   calls: number
 }
 
-/** One running handler: a function's invocation. */
+/** What runs one handler at a time, and is used again for the next: a function's instance. */
 export interface Process {
   readonly name: string
-  /** When it began. */
-  readonly since: number
+  /** When the handler that runs, or ran last, began. */
+  since: number
   alive: boolean
 }
 
@@ -110,18 +110,17 @@ export function newScheduler(
     resolve(value)
   }
 
-  function spawn<T>(
-    name: string,
-    limitMs: number,
-    body: (process: Process) => Promise<T>,
-  ): Promise<Outcome<T>> {
-    const process: Process = { name, since: now, alive: true }
+  function spawn<T>(process: Process, limitMs: number, body: () => Promise<T>): Promise<Outcome<T>> {
+    const { name } = process
+    process.since = now
     answered = true
     running.add(process)
     return new Promise((resolve) => {
       deaths.set(process, () => answer(resolve, { ended: 'crashed' }))
+      const began = deaths.get(process)
       scheduler.at(now + limitMs, () => {
-        if (!deaths.delete(process)) return
+        if (deaths.get(process) !== began) return
+        deaths.delete(process)
         process.alive = random.chance(faults.undead)
         if (!process.alive) running.delete(process)
         scheduler.say(() => `${name} took too long${process.alive ? ', and goes on' : ''}`)
@@ -131,7 +130,7 @@ export function newScheduler(
         running.delete(process)
         if (deaths.delete(process)) answer(resolve, outcome)
       }
-      body(process).then(
+      body().then(
         (value) => end({ ended: 'done', value }),
         (error) => end({ ended: 'failed', error }),
       )
