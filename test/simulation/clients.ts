@@ -87,6 +87,15 @@ const FAMILIES: Record<string, (random: Random) => ContainerDefinition[]> = {
     }),
     container('app', { SECONDS: r.between(1, 60) }, after('db', 'HEALTHY')),
   ],
+  lame: () => [
+    container('app'),
+    container('side', { START_FAILURE: 'CannotStartContainerError: simulated' }, { essential: false }),
+  ],
+  hindered: (r) => [
+    container('app', { SECONDS: r.between(30, 90) }),
+    container('side', { SECONDS: r.between(1, 10), EXIT_CODE: 2 }, { essential: false }),
+    container('never', {}, { essential: false, ...after('side', 'SUCCESS') }),
+  ],
   watched: (r) => [
     container('app'),
     container('side', { SECONDS: r.between(5, 60), EXIT_CODE: 4 }, { essential: false }),
