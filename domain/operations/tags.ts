@@ -22,7 +22,7 @@ export function* tagResource(
   refuseStopped(stored.record)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
-  return { reply: {}, changes: [retagged(stored, tags)] }
+  return { reply: {}, ...retagged(stored, tags) }
 }
 
 /** Keys that are not there are ignored. */
@@ -34,7 +34,7 @@ export function* untagResource(
   refuseStopped(stored.record)
   const present = stored.record.tags ?? []
   const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
-  return tags.length === present.length ? { reply: {} } : { reply: {}, changes: [retagged(stored, tags)] }
+  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags) }
 }
 
 export function* listTagsForResource(
@@ -45,13 +45,16 @@ export function* listTagsForResource(
   return { reply: { tags: stored.record.tags ?? [] } }
 }
 
-const retagged = (stored: Stored<Tagged>, tags: Tag[]) => ({
-  key: stored.key,
-  expect: stored.rev,
-  record: { ...stored.record, tags },
-  list: stored.list,
-  due: stored.due,
-})
+/** A task in motion is being looked at under its last revision: whoever writes another takes the looks over. */
+function retagged(
+  { key, rev, record, list, due }: Stored<Tagged>,
+  tags: Tag[],
+): Omit<Decision<unknown>, 'reply'> {
+  return {
+    changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
+    effects: due === undefined ? [] : [{ effect: 'wake', wake: { key, look: rev + 1 } }],
+  }
+}
 
 function refuseStopped(record: Tagged) {
   if ('lastStatus' in record && record.lastStatus === 'STOPPED')
