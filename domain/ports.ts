@@ -49,8 +49,10 @@ export interface SeenContainer {
   /** Milliseconds since the epoch. */
   readonly startedAt?: number | undefined
   readonly finishedAt?: number | undefined
-  readonly health?: 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN' | undefined
+  readonly health?: Health | undefined
 }
+
+export type Health = 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN'
 
 /** What a driver says it sees of one task now. */
 export type Observation =
@@ -75,6 +77,8 @@ export type Observation =
       readonly containers: readonly SeenContainer[]
       /** Address of the task's network namespace. */
       readonly address?: string | undefined
+      /** Where that address cannot be reached from outside the engine: the loopback port that stands for each container port. */
+      readonly published?: Readonly<Record<number, number>> | undefined
       readonly pullStartedAt?: number | undefined
       readonly pullStoppedAt?: number | undefined
     }
@@ -86,6 +90,8 @@ export interface Listed {
   readonly state: 'running' | 'moving'
   /** With `moving`: the names of those that run. */
   readonly running?: readonly string[] | undefined
+  /** What health checks say of those that run and have one, by name. */
+  readonly health?: Readonly<Record<string, Health>> | undefined
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { startable, stoppable } from '../../domain/container-order.ts'
-import type { Capacity, LaunchOrder, Listed, Observation, SeenContainer } from '../../domain/ports.ts'
+import type { Capacity, Health, LaunchOrder, Listed, Observation, SeenContainer } from '../../domain/ports.ts'
 
 /**
  * No containers: what a container would do is told by its environment, and time is an argument. What is seen
@@ -13,6 +13,7 @@ import type { Capacity, LaunchOrder, Listed, Observation, SeenContainer } from '
  * | SIMULATED_STOP_SECONDS | from SIGTERM to its end with 143; beyond its stopTimeout it is killed, with 137 |
  * | SIMULATED_PULL_SECONDS | its image is pulled this long, once for each task |
  * | SIMULATED_HEALTHY_SECONDS | when its health check succeeds; without it, never |
+ * | SIMULATED_UNHEALTHY_SECONDS | when it fails for good; without it, never |
  * | SIMULATED_REFUSAL | the launch is refused, with this reason |
  * | SIMULATED_START_FAILURE | it cannot be started, for this reason |
  */
@@ -189,7 +190,18 @@ function listed({ order, bodies }: Place, now: number): Listed {
   const running = bodies.map((body) => seenOf(body, now)).filter((seen) => seen.state === 'running')
   const all = running.length === containersOf(order).length
   const names = running.map((seen) => seen.name)
-  return { task: order.task, ...(all ? { state: 'running' } : { state: 'moving', running: names }) }
+  const checked = running.filter(
+    (seen) => bodies.find((b) => b.definition.name === seen.name)?.definition.healthCheck,
+  )
+  const health =
+    checked.length > 0
+      ? Object.fromEntries(checked.map((seen) => [seen.name, seen.health ?? 'UNKNOWN']))
+      : undefined
+  return {
+    task: order.task,
+    ...(all ? { state: 'running' } : { state: 'moving', running: names }),
+    ...(health && { health }),
+  }
 }
 
 const present = ({ bodies, address, pullStartedAt, pullStoppedAt }: Place, now: number): Observation => ({
@@ -207,9 +219,14 @@ export function seenOf(body: Body, now: number): SeenContainer {
   if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
   if (now >= endsAt)
     return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
-  const healthyMs = milliseconds(says('SIMULATED_HEALTHY_SECONDS')) ?? NEVER
-  const health = definition.healthCheck && now >= startedAt + healthyMs ? 'HEALTHY' : 'UNKNOWN'
-  return { name, state: 'running', runtimeId, startedAt, health }
+  return { name, state: 'running', runtimeId, startedAt, health: healthOf(body, now) }
+}
+
+function healthOf({ definition, says, startedAt }: Body, now: number): Health {
+  const after = (name: string) => now >= startedAt + (milliseconds(says(name)) ?? NEVER)
+  if (!definition.healthCheck) return 'UNKNOWN'
+  if (after('SIMULATED_UNHEALTHY_SECONDS')) return 'UNHEALTHY'
+  return after('SIMULATED_HEALTHY_SECONDS') ? 'HEALTHY' : 'UNKNOWN'
 }
 
 const containersOf = (order: LaunchOrder) => order.definition.containerDefinitions ?? []
