@@ -10,6 +10,12 @@ export const taskDefinitionArn = (s: Where, family: string, revision: number) =>
   `${prefix(s)}task-definition/${family}:${revision}`
 export const containerArn = (s: Where, cluster: string, taskId: string, containerId: string) =>
   `${prefix(s)}container/${cluster}/${taskId}/${containerId}`
+export const serviceArn = (s: Where, cluster: string, name: string) =>
+  `${prefix(s)}service/${cluster}/${name}`
+export const serviceDeploymentArn = (s: Where, cluster: string, name: string, id: string) =>
+  `${prefix(s)}service-deployment/${cluster}/${name}/${id}`
+export const serviceRevisionArn = (s: Where, cluster: string, name: string, id: string) =>
+  `${prefix(s)}service-revision/${cluster}/${name}/${id}`
 
 /** An ECS ARN taken apart; `undefined` when the text is no ARN of ECS. */
 export interface EcsArn {

@@ -1,4 +1,5 @@
 import type { Key, ListEntry, Scope } from './decision.ts'
+import { hash } from './moment.ts'
 
 /**
  * Every key string of the table. Base keys start with account and region. A task has a partition of its
@@ -48,6 +49,41 @@ export const stoppedTask = (s: Where, clusterName: string, id: string, stoppedAt
   lsk: `${String(stoppedAt).padStart(15, '0')}#${id}`,
 })
 
-export type Kind = 'task' | 'other'
+/** Everything of one service that is counted exactly lives under one base key (Law 9). */
+export const servicePartition = (s: Where, clusterName: string, name: string) =>
+  `${root(s)}#service#${clusterName}/${name}`
+export const service = (s: Where, clusterName: string, name: string): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: 'service',
+})
+export const SERVICE_DEPLOYMENTS = 'deployment#'
+/** Those that are no part of the service's own record any more. */
+export const serviceDeployment = (s: Where, clusterName: string, name: string, id: string): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: `${SERVICE_DEPLOYMENTS}${id}`,
+})
+export const serviceRevision = (s: Where, clusterName: string, name: string, id: string): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: `revision#${id}`,
+})
+export const GATEWAY_LEASES = 'gateway#'
+export const gatewayLease = (s: Where, clusterName: string, name: string, gateway: string): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: `${GATEWAY_LEASES}${gateway}`,
+})
+/** Services that are not INACTIVE. */
+export const liveService = (s: Where, clusterName: string, name: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(hash(`${clusterName}/${name}`))),
+  lsk: `${liveServicesPrefix(clusterName)}${name}`,
+})
+export const liveServicesPrefix = (clusterName: string) => `service#${clusterName}#`
+
+export const routesPartition = (s: Where) => `${root(s)}#routes`
+export const route = (s: Where, clusterName: string, name: string): Key => ({
+  pk: routesPartition(s),
+  sk: `${clusterName}/${name}`,
+})
+
+export type Kind = 'task' | 'service' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
-export const kindOf = (key: Key): Kind => (key.sk === 'task' ? 'task' : 'other')
+export const kindOf = ({ sk }: Key): Kind => (sk === 'task' || sk === 'service' ? sk : 'other')

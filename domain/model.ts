@@ -1,7 +1,11 @@
 import type {
   ClusterConfiguration,
   ClusterSetting,
+  LoadBalancer,
   NetworkConfiguration,
+  PlacementConstraint,
+  PlacementStrategy,
+  ServiceRegistry,
   Tag,
   TaskDefinition,
   TaskOverride,
@@ -77,6 +81,8 @@ export interface Task {
   /** Absent means `family:<family>`. */
   group?: string
   startedBy?: string
+  /** Name of the service one of whose slots it fills; that service hears of what becomes of it. */
+  service?: string
   tags?: Tag[]
   overrides?: TaskOverride
   network?: NetworkConfiguration
@@ -103,6 +109,14 @@ export interface Task {
   stopCode?: StopCode
   stoppedReason?: string
   address?: string
+  /** Where the address cannot be reached: the loopback port that stands for each container port. */
+  published?: Record<number, number>
+  /** Why it has not been placed yet, in words; gone once it is. */
+  waitsFor?: string
+  /** Seconds that it may go on answering requests when it is to stop; only of tasks that a route reaches. */
+  deregistrationDelay?: number
+  /** It is to stop, and no gateway sends it requests or waits for one of its answers any more. */
+  drained?: boolean
   /** In the definition's order. */
   containers: TaskContainer[]
 }
@@ -131,4 +145,205 @@ export interface RunTaskToken {
   family: string
   revision: number
   count: number
+}
+
+/**
+ * A service: what is wanted, the deployments on their way there, and a slot for each of its tasks. All in one record, so
+ * that every decision about its tasks is one conditional write, and deciders that race can never start or stop too many.
+ */
+export interface Service {
+  name: string
+  cluster: string
+  /** Fresh whenever the name is taken, so that what an earlier service of this name left can not be mixed up with this one's. */
+  uid: string
+  status: 'ACTIVE' | 'DRAINING' | 'INACTIVE'
+  createdAt: number
+  createdBy?: string
+  /** The clientToken it was created under, and the hash of that request. */
+  token?: { token: string; hash: string }
+  desiredCount: number
+  settings: ServiceSettings
+  tags?: Tag[]
+  /** The newest, PRIMARY, first; then those that still have tasks. */
+  deployments: Deployment[]
+  /** Newest first: those in progress and the last that ended; older ones are records of their own. */
+  rollouts: ServiceDeployment[]
+  slots: Slot[]
+  /** Newest first, 100 at most. */
+  events: ServiceEvent[]
+  /** Since when it has had all it wants and nothing else. */
+  steadySince?: number
+  /** Nothing new is started before this time: tasks that keep failing are tried ever more rarely. */
+  holdUntil?: number
+  /** Tasks in a row that ended soon after their start, or before it: what `holdUntil` grows with. */
+  fails?: number
+}
+
+/** What UpdateService changes without a deployment (facts: ECS 8.2). */
+export interface ServiceSettings {
+  /** 0 and up, in percent of the desired count. */
+  minimumHealthyPercent: number
+  maximumPercent: number
+  breaker: BreakerSettings
+  healthCheckGracePeriodSeconds: number
+  propagateTags: 'TASK_DEFINITION' | 'SERVICE' | 'NONE'
+  enableECSManagedTags: boolean
+  availabilityZoneRebalancing?: 'ENABLED' | 'DISABLED'
+  placementConstraints?: PlacementConstraint[]
+  placementStrategy?: PlacementStrategy[]
+}
+
+export interface BreakerSettings {
+  enable: boolean
+  rollback: boolean
+  /** Absent: true, only failures in a row count. */
+  resetOnHealthyTask?: boolean
+  threshold?: { type: 'BOUNDED_PERCENT' | 'UNBOUNDED_PERCENT' | 'COUNT'; value: number }
+}
+
+/** An immutable snapshot of what a deployment rolls out (facts: ECS 8.6). */
+export interface ServiceRevision {
+  /** 19 digits. */
+  id: string
+  createdAt: number
+  family: string
+  revision: number
+  /** As in `Task`. */
+  registration?: string
+  launchType: 'EC2' | 'FARGATE'
+  /** Whether a strategy was given, and not a launch type. */
+  capacityProviderStrategy?: StrategyItem[]
+  platformVersion?: string
+  network?: NetworkConfiguration
+  loadBalancers?: LoadBalancer[]
+  serviceRegistries?: ServiceRegistry[]
+  images: { name: string; image: string }[]
+  /** Where requests go: the containers' TCP ports, the one that answers for the service's own name first. */
+  ports: number[]
+}
+
+/** One entry of `Service.deployments`: `ecs-svc/<id>`. */
+export interface Deployment {
+  /** 19 digits. */
+  id: string
+  /** Of its ServiceRevision; a rollback's is older than itself. */
+  revision: string
+  /** `family:revision`. */
+  definition: string
+  /** Of the service deployment that it belongs to; a rollback belongs to the one that is rolled back. */
+  rollout: string
+  createdAt: number
+  updatedAt: number
+  /** Of the PRIMARY one that of the service; of another what it was then. */
+  desiredCount: number
+  /** Slots ever filled: the next one's generation. */
+  generation: number
+  /** What the circuit breaker counts, and DescribeServices shows. */
+  failedTasks: number
+  /** One of its tasks has been RUNNING: the breaker's second stage (facts: ECS 8.5). */
+  hasRun?: boolean
+  rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED'
+  rolloutStateReason: string
+  /** It has said that its limits leave nothing to stop or start. */
+  stuck?: boolean
+}
+
+export type RolloutStatus =
+  | 'PENDING'
+  | 'IN_PROGRESS'
+  | 'SUCCESSFUL'
+  | 'STOP_REQUESTED'
+  | 'STOPPED'
+  | 'ROLLBACK_REQUESTED'
+  | 'ROLLBACK_IN_PROGRESS'
+  | 'ROLLBACK_SUCCESSFUL'
+  | 'ROLLBACK_FAILED'
+
+/** A service deployment, as its own API shows it (facts: ECS 8.6). */
+export interface ServiceDeployment {
+  /** 21 characters that sort by time. */
+  id: string
+  status: RolloutStatus
+  statusReason?: string
+  createdAt: number
+  startedAt: number
+  updatedAt: number
+  finishedAt?: number
+  stoppedAt?: number
+  /** Ids of the revisions that had tasks when it began. */
+  source: string[]
+  target: string
+  settings: Pick<ServiceSettings, 'minimumHealthyPercent' | 'maximumPercent' | 'breaker'>
+  breaker: {
+    status: 'TRIGGERED' | 'MONITORING' | 'MONITORING_COMPLETE' | 'DISABLED'
+    failureCount: number
+    threshold: number
+  }
+  rollback?: { reason: string; startedAt: number; revision: string }
+  /** What its target had when it ended. */
+  final?: { requested: number; running: number; pending: number }
+}
+
+/** A place for one task of a service. Its task's identifier follows from it, so that filling it twice starts one (Law 4). */
+export interface Slot {
+  /** Of its Deployment, whose revision it runs. */
+  deployment: string
+  number: number
+  generation: number
+  since: number
+  /** Its task is to stop, and why, as the event will say; never taken back. */
+  leaving?: 'scaling' | 'deployment' | 'unhealthy' | 'deletion'
+}
+
+export interface ServiceEvent {
+  id: string
+  createdAt: number
+  /** Without the `(service NAME) ` that all begin with. */
+  message: string
+}
+
+/** Where requests for one service go: all that a gateway reads. Written before a task is told to stop, and after it is healthy. */
+export interface Route {
+  service: string
+  cluster: string
+  uid: string
+  createdAt: number
+  /** Beside its own, `<service>.<cluster>.localhost`. */
+  doors: Door[]
+  /** The container port behind the service's own name. */
+  port: number
+  /** Tasks in rotation. */
+  targets: Target[]
+  /** Why there is none, as far as that is known. */
+  why?: string
+}
+
+/** A host, a path prefix or both that lead to a container port. */
+export interface Door {
+  /** In lower case, without a port; absent: every host that no route names. */
+  host?: string
+  /** Begins with `/`; absent: every path. */
+  path?: string
+  port: number
+}
+
+export interface Target {
+  task: string
+  host: string
+  /** Container port to the port to connect to. */
+  ports: Record<number, number>
+}
+
+/**
+ * That a gateway sends requests to a service, until a time. It is written before the route is read, and who stops a task
+ * reads it after the route was written: so either the gateway sees that the task has left, or the task waits for it.
+ */
+export interface GatewayLease {
+  gateway: string
+  uid: string
+  until: number
+  /** The revision of the Route that it goes by; 0 before it has read one. */
+  seen: number
+  /** Tasks out of rotation whose answers it still waits for. */
+  busy: string[]
 }
