@@ -16,7 +16,7 @@ export function doorsOf(
   { loadBalancers = [], ports }: Pick<ServiceRevision, 'loadBalancers' | 'ports'>,
   tags: readonly Tag[] | undefined,
 ): Door[] {
-  const groups = loadBalancers.flatMap((balancer) => {
+  const groups: Door[] = loadBalancers.flatMap((balancer) => {
     const name = groupName(balancer)
     const port = balancer.containerPort ?? ports[0]
     return name && port !== undefined ? [{ host: `${name}${SUFFIX}`, port }] : []
