@@ -133,6 +133,8 @@ export interface TaskContainer {
   imageDigest?: string
   exitCode?: number
   reason?: string
+  /** It has a health check. */
+  checked?: true
   health?: 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN'
 }
 
@@ -175,8 +177,11 @@ export interface Service {
   steadySince?: number
   /** Nothing new is started before this time: tasks that keep failing are tried ever more rarely. */
   holdUntil?: number
-  /** Tasks in a row that ended soon after their start, or before it: what `holdUntil` grows with. */
+  /** Times in a row that tasks ended soon after their start, or before it: what `holdUntil` grows with. */
   fails?: number
+  failedAt?: number
+  /** What a rollback goes back to: the target of the last deployment that was completed. */
+  completed?: Pick<Deployment, 'id' | 'revision' | 'definition'>
 }
 
 /** What UpdateService changes without a deployment (facts: ECS 8.2). */
@@ -291,6 +296,8 @@ export interface Slot {
   number: number
   generation: number
   since: number
+  /** Its task has counted as healthy. */
+  steady?: true
   /** Its task is to stop, and why, as the event will say; never taken back. */
   leaving?: 'scaling' | 'deployment' | 'unhealthy' | 'deletion'
 }

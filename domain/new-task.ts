@@ -18,6 +18,8 @@ export interface NewTask {
   readonly capacityProvider?: string | undefined
   readonly group?: string | undefined
   readonly startedBy?: string | undefined
+  readonly service?: string | undefined
+  readonly deregistrationDelay?: number | undefined
   readonly tags?: Tag[] | undefined
   readonly overrides?: TaskOverride | undefined
   readonly network?: NetworkConfiguration | undefined
@@ -51,6 +53,7 @@ export function newTask(from: NewTask, record: TaskDefinitionRecord): Task {
         ...sized('cpu', own?.cpu ?? (c.cpu || undefined)),
         ...sized('memory', own?.memory ?? c.memory),
         ...sized('memoryReservation', own?.memoryReservation ?? c.memoryReservation),
+        ...(c.healthCheck && c.healthCheck.command?.[0] !== 'NONE' && { checked: true as const }),
         status: 'PENDING',
       }
     }),

@@ -1,6 +1,7 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { neverStarts, stoppable } from './container-order.ts'
 import { lookAfter } from './due.ts'
+import { healthOf } from './health.ts'
 import type { StopCode, Task, TaskContainer } from './model.ts'
 import type { Observation, SeenContainer } from './ports.ts'
 
@@ -8,7 +9,7 @@ import type { Observation, SeenContainer } from './ports.ts'
  * What becomes of a task: a pure function from the record and what capacity shows to the next record and
  * the next thing to do. The worker asks it again after each act, until the task rests.
  *
- *   PROVISIONING ──> PENDING (an image is on its way) ──> RUNNING ──> STOPPING ──> STOPPED
+ *   PROVISIONING ──> PENDING (an image is on its way) ──> RUNNING ──> DEACTIVATING (it drains) ──> STOPPING ──> STOPPED
  *        └───────────────── any may skip forward, none goes back ────────────────────┘
  *
  * States with nothing to do in them are skipped, as ECS does (facts: ECS 5.1).
@@ -88,8 +89,11 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
         : wait()
     case 'waiting': {
       if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
-      if (seen.phase !== 'pulling' || task.lastStatus === 'PENDING') return wait()
-      return wait(changed(task, { lastStatus: 'PENDING', pullStartedAt: seen.pullStartedAt ?? now }))
+      if (seen.phase === 'queued')
+        return wait(task.waitsFor === seen.why ? task : changed(task, { waitsFor: seen.why }))
+      if (task.lastStatus === 'PENDING') return wait()
+      const { waitsFor: _, ...placed } = task
+      return wait(changed(placed, { lastStatus: 'PENDING', pullStartedAt: seen.pullStartedAt ?? now }))
     }
     case 'refused':
       return toStop(task, 'TaskFailedToStart', seen.reason, now, 'stop')
@@ -120,7 +124,14 @@ function started(task: Task, definition: TaskDefinition, seen: Present, now: num
     }
   }
   const startedAt = latest(seen.containers, 'startedAt') ?? now
-  return { task: changed(next, { lastStatus: 'RUNNING', startedAt }), act: 'rest' }
+  return resting(changed(next, { lastStatus: 'RUNNING', startedAt }), now)
+}
+
+/** Nothing to do until something moves; but a health check that has not succeeded is asked for again, should its hint be lost. */
+function resting(task: Task, now: number): Step {
+  const health = healthOf(task)
+  if (health === undefined || health === 'HEALTHY') return { task, act: 'rest' }
+  return { task, act: 'wait', lookAfter: lookAfter(now - (task.startedAt ?? now)) }
 }
 
 function running(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
@@ -146,7 +157,7 @@ function running(task: Task, definition: TaskDefinition, seen: Observation | und
     case 'present': {
       const next = merge(task, seen, neverStarts(definition, seen.containers, now))
       const ended = endOf(next)
-      return ended ? end(next, ended, seen, now) : { task: next, act: 'rest' }
+      return ended ? end(next, ended, seen, now) : resting(next, now)
     }
   }
 }
@@ -176,6 +187,12 @@ function ending(task: Task, definition: TaskDefinition, seen: Observation | unde
           ? { task: next, act: 'stop', lookAfter: later }
           : stopped(next, now, seen)
       }
+      const left = drainsFor(next, now)
+      if (left > 0) {
+        const deactivating =
+          task.lastStatus === 'RUNNING' ? changed(next, { lastStatus: 'DEACTIVATING' }) : next
+        return { task: deactivating, act: 'wait', lookAfter: Math.min(60, Math.ceil(left / 1_000)) }
+      }
       if (task.lastStatus !== 'STOPPING')
         return { task: changed(next, { lastStatus: 'STOPPING' }), act: 'stop', lookAfter: later }
       // What waited for a dependent may stop once that one has ended; and a signal that never went out, or a
@@ -186,6 +203,16 @@ function ending(task: Task, definition: TaskDefinition, seen: Observation | unde
       return more || overdue ? { task: next, act: 'stop', lookAfter: later } : wait(next)
     }
   }
+}
+
+/**
+ * Milliseconds that a task which requests reach may still answer those it has: until no gateway waits for it, and no
+ * longer than its deregistration delay (facts: ECS 9, stop order). None once an essential container has ended.
+ */
+function drainsFor(task: Task, now: number): number {
+  const { lastStatus, deregistrationDelay = 0, drained, stoppingAt = now } = task
+  if ((lastStatus !== 'RUNNING' && lastStatus !== 'DEACTIVATING') || drained || endOf(task)) return 0
+  return stoppingAt + deregistrationDelay * 1_000 - now
 }
 
 /**
@@ -262,11 +289,14 @@ function merge(task: Task, seen: Present, blocked: readonly { name: string; reas
   const same = containers.every((c, n) => equal(c, task.containers[n]!))
   const more = {
     ...given('address', task.address ?? seen.address),
+    ...given('published', task.published ?? seen.published),
     ...given('pullStartedAt', task.pullStartedAt ?? seen.pullStartedAt),
     ...given('pullStoppedAt', task.pullStoppedAt ?? seen.pullStoppedAt),
   }
   const known = Object.entries(more).every(([k, v]) => task[k as keyof Task] === v)
-  return same && known ? task : changed(task, { ...more, containers })
+  if (same && known && task.waitsFor === undefined) return task
+  const { waitsFor: _, ...placed } = task
+  return changed(placed, { ...more, containers })
 }
 
 /** Capacity forgot the task: containers that ran are gone, with no exit code to report. */

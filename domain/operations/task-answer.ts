@@ -1,6 +1,7 @@
 import type { Task as ApiTask, Attachment, Container } from '@aws-sdk/client-ecs'
 import { clusterArn, containerArn, taskArn, taskDefinitionArn } from '../arn.ts'
 import type { Scope } from '../decision.ts'
+import { healthOf } from '../health.ts'
 import type { Task, TaskContainer } from '../model.ts'
 import { hash } from '../moment.ts'
 
@@ -27,7 +28,7 @@ export function taskAnswer(task: Task, scope: Scope, show: { tags: boolean }): A
     enableExecuteCommand: false,
     executionStoppedAt: date(task.executionStoppedAt),
     group: task.group ?? `family:${task.family}`,
-    healthStatus: health(task),
+    healthStatus: healthOf(task) ?? 'UNKNOWN',
     lastStatus: task.lastStatus,
     launchType: task.launchType,
     memory: task.memory,
@@ -78,18 +79,11 @@ function containerAnswer(
     reason: c.reason,
     networkBindings: [],
     networkInterfaces: task.address ? [{ attachmentId, privateIpv4Address: task.address }] : [],
-    healthStatus: c.health ?? 'UNKNOWN',
+    healthStatus: (c.checked && c.health) || 'UNKNOWN',
     cpu: c.cpu ?? '0',
     memory: c.memory,
     memoryReservation: c.memoryReservation,
   }
-}
-
-/** Essential containers with a check decide; without any the task's health is UNKNOWN (facts: ECS 5.4). */
-function health(task: Task): ApiTask['healthStatus'] {
-  const checked = task.containers.filter((c) => c.essential && c.health !== undefined).map((c) => c.health)
-  if (checked.includes('UNHEALTHY')) return 'UNHEALTHY'
-  return checked.length > 0 && checked.every((h) => h === 'HEALTHY') ? 'HEALTHY' : 'UNKNOWN'
 }
 
 /** The network interface of an awsvpc task: PRECREATED until it has its address, DELETED with the task (facts: ECS 4.2). */
