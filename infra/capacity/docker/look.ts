@@ -1,5 +1,6 @@
 import type { ContainerInfo, ContainerInspectInfo } from 'dockerode'
 import type { Observation, SeenContainer } from '../../../domain/ports.ts'
+import { isOutOfMemory, witnessesOf } from './ending.ts'
 import { ask, type Engine, statusOf } from './engine.ts'
 import * as names from './naming.ts'
 
@@ -59,11 +60,12 @@ function addressOf(info: ContainerInfo): string | undefined {
 export async function bodyOf(engine: Engine, id: string): Promise<Body | undefined> {
   try {
     const info = await ask(engine.docker.getContainer(id).inspect())
+    const outOfMemory = await isOutOfMemory(info, witnessesOf(engine, info))
     return {
       id: info.Id,
       labels: info.Config.Labels,
       createdAt: timeOf(info.Created) ?? 0,
-      seen: seenOf(info),
+      seen: seenOf(info, outOfMemory),
     }
   } catch (error) {
     if (statusOf(error) === 404) return undefined
@@ -72,7 +74,7 @@ export async function bodyOf(engine: Engine, id: string): Promise<Body | undefin
 }
 
 /** The engine's state of one container in ECS's words (facts: ECS 5.3, 5.4). */
-export function seenOf(info: ContainerInspectInfo): SeenContainer {
+export function seenOf(info: ContainerInspectInfo, outOfMemory: boolean): SeenContainer {
   const { State: state } = info
   const labels = info.Config.Labels
   const common = {
@@ -92,7 +94,7 @@ export function seenOf(info: ContainerInspectInfo): SeenContainer {
         ...common,
         state: 'exited',
         exitCode: state.ExitCode,
-        reason: endingOf(state),
+        reason: endingOf(state, outOfMemory),
         startedAt: timeOf(state.StartedAt),
         finishedAt: timeOf(state.FinishedAt),
       }
@@ -101,10 +103,8 @@ export function seenOf(info: ContainerInspectInfo): SeenContainer {
   }
 }
 
-/** Out of memory is named only together with SIGKILL: its mark stays also when the program lived on (facts: local stack 3). */
-function endingOf(state: ContainerInspectInfo['State']): string | undefined {
-  if (state.OOMKilled && state.ExitCode === 137)
-    return 'OutOfMemoryError: Container killed due to memory usage'
+function endingOf(state: ContainerInspectInfo['State'], outOfMemory: boolean): string | undefined {
+  if (outOfMemory) return 'OutOfMemoryError: Container killed due to memory usage'
   return state.Error ? `ContainerRuntimeError: ${state.Error}` : undefined
 }
 

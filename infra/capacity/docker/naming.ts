@@ -21,6 +21,8 @@ export const LOGS = 'slipway.logs'
 /** Where its lines are stored (`domain/awslogs`). */
 export const LOG_GROUP = 'slipway.logs.group'
 export const LOG_STREAM = 'slipway.logs.stream'
+/** The task's own memory limit in MiB, where it has one: a container can end by it without a limit of its own. */
+export const LIMIT = 'slipway.limit'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 

@@ -86,6 +86,7 @@ function labels(
     [names.LOGS]: container.logConfiguration?.logDriver ?? 'json-file',
     ...given(names.LOG_GROUP, log?.group),
     ...given(names.LOG_STREAM, log?.stream),
+    ...given(names.LIMIT, order.overrides?.memory ?? definition.memory),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
     'com.amazonaws.ecs.cluster': task.cluster,
