@@ -119,6 +119,16 @@ describe.skipIf('reason' in found)(
       await eventually(async () => hints.length > 0 || undefined)
     }, 60_000)
 
+    test('what its health check finds is hinted', async () => {
+      await start()
+      const healthCheck = { command: ['CMD-SHELL', 'true'], interval: 5, timeout: 2, retries: 1 }
+      const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600', { healthCheck })])
+      await capacity.launch(order)
+      hints.length = 0
+      await eventually(async () => hints.some((task) => task.arn === order.task.arn) || undefined)
+      expect(containerOf(await capacity.observe(order.task))).toMatchObject({ health: 'HEALTHY' })
+    }, 60_000)
+
     test('what ended while no agent was there is hinted by the next', async () => {
       const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'exit 3')])
       await capacity.launch(order)

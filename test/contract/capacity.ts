@@ -281,15 +281,41 @@ const behaviours = {
     expect(containerOf(seen, 'server')!.finishedAt! - containerOf(seen)!.finishedAt!).toBeGreaterThan(300)
   },
 
-  'health is what the definition’s check says': async ({ open, image }: Candidate) => {
-    const healthCheck = { command: ['CMD-SHELL', 'test -f /tmp/well'], interval: 5, timeout: 2, retries: 1 }
-    const order = orderOf(newTask(), [shell(image, 'touch /tmp/well; sleep 600', { healthCheck })])
+  'health is what the definition’s check says, of one task and in the list': async ({
+    open,
+    image,
+  }: Candidate) => {
     const capacity = open()
-    expect(containerOf(await capacity.launch(order))).toMatchObject({ health: 'UNKNOWN' })
+    const checked = (command: string, more: Partial<ContainerDefinition>) =>
+      shell(image, 'touch /tmp/well; sleep 600', {
+        healthCheck: { command: ['CMD-SHELL', command], interval: 5, timeout: 2, retries: 1 },
+        ...more,
+      })
+    const order = orderOf(newTask(), [
+      checked('test -f /tmp/well', { environment: [{ name: 'SIMULATED_HEALTHY_SECONDS', value: '5' }] }),
+      checked('false', {
+        name: 'ill',
+        environment: [{ name: 'SIMULATED_UNHEALTHY_SECONDS', value: '5' }],
+      }),
+      shell(image, 'sleep 600', { name: 'unchecked' }),
+    ])
+    const launched = await capacity.launch(order)
+    expect(containersOf(launched).map((c) => c.health)).toEqual(['UNKNOWN', 'UNKNOWN', 'UNKNOWN'])
+    const listed = async () => (await capacity.list()).find((l) => l.task.id === order.task.id)
+    expect(await listed()).toEqual({
+      task: order.task,
+      state: 'running',
+      health: { app: 'UNKNOWN', ill: 'UNKNOWN' },
+    })
     await until(
       () => capacity.observe(order.task),
-      (seen) => containerOf(seen)?.health === 'HEALTHY',
+      (seen) => containerOf(seen)?.health === 'HEALTHY' && containerOf(seen, 'ill')?.health === 'UNHEALTHY',
     )
+    expect(await listed()).toEqual({
+      task: order.task,
+      state: 'running',
+      health: { app: 'HEALTHY', ill: 'UNHEALTHY' },
+    })
     await capacity.stop(order.task, 'remove')
   },
 

@@ -1,5 +1,5 @@
 import type { ContainerInfo } from 'dockerode'
-import type { Listed, TaskName } from '../../../domain/ports.ts'
+import type { Health, Listed, TaskName } from '../../../domain/ports.ts'
 import { ask, type Engine } from './engine.ts'
 import { nameOf, stateOf } from './look.ts'
 import * as names from './naming.ts'
@@ -43,12 +43,25 @@ const isAlive = (namespace: ContainerInfo) => ['made', 'running'].includes(state
 function stateOfTask(
   containers: readonly ContainerInfo[],
   namespace: ContainerInfo | undefined,
-): Pick<Listed, 'state' | 'running'> {
+): Omit<Listed, 'task'> {
   if (!namespace || stateOf(namespace) !== 'running' || containers.length === 0)
     return { state: 'moving', running: [] }
-  const running = containers
-    .filter((container) => container.State === 'running')
-    .map((container) => container.Labels[names.CONTAINER] ?? '')
+  const alive = containers.filter((container) => container.State === 'running')
+  const running = alive.map(containerOf)
+  const checked = alive.flatMap((container): [string, Health][] => {
+    const health = healthIn(container.Status)
+    return health === undefined ? [] : [[containerOf(container), health]]
+  })
+  const health = checked.length > 0 && { health: Object.fromEntries(checked) }
   const steady = names.orderOf(containers[0]!.Labels).every(({ name }) => running.includes(name))
-  return steady ? { state: 'running' } : { state: 'moving', running }
+  return steady ? { state: 'running', ...health } : { state: 'moving', running, ...health }
+}
+
+const containerOf = (info: ContainerInfo): string => info.Labels[names.CONTAINER] ?? ''
+
+/** The list has it only in words for people: `Up 3 seconds (healthy)`. Nothing in brackets: it has no check. */
+export function healthIn(status: string): Health | undefined {
+  const [, said] = /\((healthy|unhealthy|health: starting)\)/.exec(status) ?? []
+  if (said === undefined) return undefined
+  return said === 'healthy' ? 'HEALTHY' : said === 'unhealthy' ? 'UNHEALTHY' : 'UNKNOWN'
 }
