@@ -10,6 +10,8 @@ export interface Config {
   readonly capacity: string
   /** Access key to secret. */
   readonly keys: ReadonlyMap<string, { readonly secret: string }>
+  /** How long a task of a service, without a health check, must run to count as healthy: ECS's 40 s, on one machine 2 s. */
+  readonly settleMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** Present on one machine only. */
   readonly local?: LocalConfig | undefined
@@ -20,6 +22,9 @@ export interface LocalConfig {
   readonly agentSocket: string
   readonly installation: string
   readonly prepared: number
+  /** MiB that tasks may reserve together, and how many tasks there may be; else what the engine can hold. */
+  readonly memory?: number | undefined
+  readonly maxTasks?: number | undefined
   /** Where verified SQS requests go. */
   readonly sqsDoor?: string | undefined
   /** Unix socket where verified CloudWatch Logs requests go. */
@@ -44,6 +49,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     runTaskDlqUrl: env.SLIPWAY_RUN_TASK_DLQ_URL || undefined,
     capacity: need('SLIPWAY_CAPACITY'),
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
+    settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
     logLevel: readLevel(env.SLIPWAY_LOG),
     local: env.SLIPWAY_LOCAL
       ? {
@@ -51,6 +57,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           agentSocket: need('SLIPWAY_AGENT_SOCKET'),
           installation: need('SLIPWAY_INSTALLATION'),
           prepared: Number(env.SLIPWAY_PREPARED || 48),
+          memory: numberIn(env.SLIPWAY_MEMORY),
+          maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),
           sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,
           logsDoor: env.SLIPWAY_DOOR_LOGS || undefined,
           controlSocket: env.SLIPWAY_CONTROL_SOCKET || undefined,
@@ -58,6 +66,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       : undefined,
   }
 }
+
+const numberIn = (text: string | undefined): number | undefined => (text ? Number(text) : undefined)
 
 function readKeys(text: string): Map<string, { secret: string }> {
   const pairs = text

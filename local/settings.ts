@@ -25,6 +25,8 @@ export const variables = `
   SLIPWAY_KEYS       access keys, id:secret with commas between (test:test)
   SLIPWAY_CAPACITY   where containers run: docker, or simulated (docker)
   SLIPWAY_PREPARED   network namespaces kept ready for tasks to come
+  SLIPWAY_MEMORY     MiB that tasks may reserve together (nine tenths of the engine's)
+  SLIPWAY_MAX_TASKS  how many tasks there may be at once (128 for each CPU, 900 at most)
   SLIPWAY_HELLO      no: the first start runs no hello task
   SLIPWAY_LOG        debug, info, warn or error (warn)
   DOCKER_HOST        unix:///path of the engine, where it is not in a usual place`
@@ -36,6 +38,11 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const account = env.SLIPWAY_ACCOUNT || '000000000000'
   if (!/^\d{12}$/.test(account))
     throw new Error(`SLIPWAY_ACCOUNT is ${account}, and an account has twelve digits.`)
+  for (const name of ['SLIPWAY_MEMORY', 'SLIPWAY_MAX_TASKS']) {
+    const value = env[name]
+    if (value && !/^[1-9]\d*$/.test(value))
+      throw new Error(`${name} is ${value}, and it is a whole number from 1.`)
+  }
   const data = dataDirectory(env.SLIPWAY_DATA || '.slipway')
   return {
     port,

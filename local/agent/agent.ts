@@ -9,6 +9,7 @@ import { type EngineEvent, followEvents } from './events.ts'
 import { keepPrepared } from './pool.ts'
 import { pullsOf } from './pulls.ts'
 import { type AwsService, Malformed, type Routes, serve } from './server.ts'
+import { type Waiting, waitingFor } from './waiting.ts'
 
 /** One container of a task, as the agent came to know of it: by an event, or by looking around. May come twice. */
 export interface TaskContainerSeen {
@@ -61,6 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const pulls = pullsOf(engine, options.hint, log)
   const pool = keepPrepared(engine, installation, options.prepared, over.signal, log)
   const leaving: Leaving = new Set()
+  const waiting = waitingFor(options.hint)
   const { logs } = options
   const drained = (id: string) => logs?.drained(id) ?? true
   const tell = (container: TaskContainerSeen) => logs?.onContainer(container)
@@ -70,6 +72,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (typeof image !== 'string' || typeof task?.id !== 'string')
         throw new Malformed('wanted: image, task')
       return pulls.ask(image, task)
+    },
+    'POST /wait': (body) => {
+      const { task, memory } = (body ?? {}) as { task?: TaskName; memory?: unknown }
+      if (typeof task?.arn !== 'string' || typeof memory !== 'number')
+        throw new Malformed('wanted: task, memory')
+      waiting.add(task, memory)
+      return {}
     },
     'POST /remove': async (body) => {
       const { containers } = (body ?? {}) as { containers?: unknown }
@@ -103,7 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           log('warn', 'The engine could not be looked around', { why: wordsOf(error) }),
         )
       },
-      event: (event) => onEvent(event, installation, options.hint, tell, pool),
+      event: (event) => onEvent(event, installation, options.hint, tell, pool, waiting),
     },
     over.signal,
     log,
@@ -158,6 +167,7 @@ function onEvent(
   hint: (task: TaskName) => void,
   tell: (container: TaskContainerSeen) => void,
   pool: { launching(): void; changed(): void },
+  waiting: Waiting,
 ): void {
   const labels = actor.Attributes
   const task = names.taskNameOf(labels)
@@ -171,7 +181,10 @@ function onEvent(
   if (action === 'create' || action === 'start') pool.launching()
   const common = { id: actor.ID, name: labels[names.CONTAINER] ?? '', task, labels }
   if (action === 'start') tell({ ...common, state: 'running' })
-  if (action === 'die') tell({ ...common, state: 'exited' })
+  if (action === 'die') {
+    tell({ ...common, state: 'exited' })
+    waiting.freed(Number(labels[names.RESERVES] ?? 0))
+  }
   if (MOVED.test(action)) hint(task)
 }
 

@@ -129,6 +129,23 @@ describe.skipIf('reason' in found)(
       expect(containerOf(await capacity.observe(order.task))).toMatchObject({ health: 'HEALTHY' })
     }, 60_000)
 
+    test('a task that waits for room is hinted when another ends', async () => {
+      await start()
+      const small = dockerCapacity({ dockerSocket: socket, installation, agentSocket, maxTasks: 1 })
+      const first = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600')])
+      const second = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600')])
+      await small.launch(first)
+      expect(await small.launch(second)).toMatchObject({
+        sees: 'waiting',
+        phase: 'queued',
+        why: expect.stringContaining('SLIPWAY_MAX_TASKS'),
+      })
+      expect(hints).toEqual([])
+      await docker.getContainer(`slipway-${installation}-${first.task.id}-app`).kill()
+      await eventually(async () => hints.some((task) => task.arn === second.task.arn) || undefined)
+      expect(containerOf(await small.launch(second))).toMatchObject({ state: 'running' })
+    }, 60_000)
+
     test('what ended while no agent was there is hinted by the next', async () => {
       const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'exit 3')])
       await capacity.launch(order)

@@ -175,6 +175,41 @@ describe.skipIf('reason' in found)(
         expect(containerOf(seen)).toMatchObject({ exitCode: 4 })
       })
 
+      test('without room a task waits, with a reason, and comes in once another is over', async () => {
+        const inside = randomBytes(4).toString('hex')
+        const small = () => dockerCapacity({ dockerSocket: socket, installation: inside, memory: 200 })
+        try {
+          const capacity = small()
+          const orders = Array.from({ length: 40 }, () =>
+            orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600', { stopTimeout: 2 })]),
+          )
+          const seen = await Promise.all(orders.map((order) => capacity.launch(order)))
+          const placed = orders.filter((_, n) => seen[n]!.sees === 'present')
+          expect(placed).toHaveLength(3)
+          const why =
+            'no room: other tasks reserve the memory that this engine has for tasks (SLIPWAY_MEMORY)'
+          const waiting = { sees: 'waiting', phase: 'queued', why }
+          expect(seen.filter((s) => s.sees !== 'present')).toEqual(Array(37).fill(waiting))
+          expect(await capacity.list()).toHaveLength(3)
+
+          // Another process finds what runs, and no more room than this one.
+          const next = orders.find((order) => !placed.includes(order))!
+          expect(containerOf(await small().launch(placed[0]!))).toMatchObject({ state: 'running' })
+          expect(await small().launch(next)).toEqual(waiting)
+          expect(await small().launch({ ...next, deadline: Date.now() - 1 })).toEqual({ sees: 'absent' })
+
+          await docker.getContainer(`slipway-${inside}-${placed[0]!.task.id}-app`).kill()
+          expect(containerOf(await capacity.launch(next))).toMatchObject({ state: 'running' })
+          await capacity.stop(next.task, 'remove')
+          await capacity.stop(placed[1]!.task, 'remove')
+          const two = orders.filter((order) => !placed.includes(order) && order !== next).slice(0, 3)
+          const again = await Promise.all(two.map((order) => capacity.launch(order)))
+          expect(again.map((s) => s.sees).sort()).toEqual(['present', 'present', 'waiting'])
+        } finally {
+          await purge(inside, socket)
+        }
+      }, 60_000)
+
       test('an engine that is not there is unreachable', async () => {
         const away = dockerCapacity({ dockerSocket: '/nonexistent/docker.sock', installation })
         const order = orderOf(newTask(), [shell(HELLO_IMAGE, 'true')])

@@ -22,6 +22,8 @@ export type PullState =
 export interface AgentClient {
   /** Begins a pull, or joins one; the task gets a hint when it has ended. */
   pull(image: string, task: TaskName): Promise<PullState>
+  /** The task gets a hint when about so many MiB have come free; one that is not told looks again by itself. */
+  waitForRoom(task: TaskName, memory: number): Promise<void>
   /** Which of these log groups are not there; `undefined` when the agent does not answer. */
   missingLogGroups(groups: readonly string[]): Promise<readonly string[] | undefined>
   /** Removes ended containers once their logs are stored; `false` when no agent took the order. */
@@ -40,6 +42,9 @@ export function agentAt(socketPath: string): AgentClient {
           why: `the agent that pulls ${image} does not answer (${(error as Error).message})`,
         }
       }
+    },
+    async waitForRoom(task, memory) {
+      await post(socketPath, '/wait', { task, memory }).catch(() => undefined)
     },
     async missingLogGroups(groups) {
       try {

@@ -5,6 +5,7 @@ import { type Ground, launch } from './launch.ts'
 import { listTasks } from './list.ts'
 import { lookAt, observationOf } from './look.ts'
 import { emptyPool } from './namespace.ts'
+import { limitsOf, unknownRoom } from './room.ts'
 import { type Stopping, stopAndKeep, stopAndRemove } from './stop.ts'
 
 export interface DockerOptions {
@@ -14,6 +15,9 @@ export interface DockerOptions {
   readonly installation: string
   /** The agent's Unix socket; without one nothing is pulled, and logs are not waited for. */
   readonly agentSocket?: string | undefined
+  /** MiB that tasks may reserve together, and how many there may be; else what the engine can hold. */
+  readonly memory?: number | undefined
+  readonly maxTasks?: number | undefined
   /** For naming a task of which only its namespace is left. */
   readonly account?: string | undefined
   readonly region?: string | undefined
@@ -24,10 +28,14 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const { installation } = options
   const agent = options.agentSocket ? agentAt(options.agentSocket) : undefined
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
-  const hints = { pool: emptyPool(), images: new Map() }
+  const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom() }
   const stopping: Stopping = new Set()
   const engine = connection(options.dockerSocket)
-  const ground = async (): Promise<Ground> => ({ engine: await engine(), installation, agent, ...hints })
+  const asked = { memory: options.memory, tasks: options.maxTasks }
+  const ground = async (): Promise<Ground> => {
+    const connected = await engine()
+    return { engine: connected, installation, agent, limits: limitsOf(connected, asked), ...hints }
+  }
 
   return {
     launch: (order) => seen(async () => launch(await ground(), order)),

@@ -7,6 +7,9 @@ export interface Engine {
   /** Whether a task's limits can be shared by its containers: cgroup v1 with the cgroupfs driver (facts: local stack 3). */
   readonly sharedLimits: boolean
   readonly swapLimit: boolean
+  /** MiB. */
+  readonly memory: number
+  readonly cpus: number
 }
 
 /** Debian's engine (20.10) speaks 1.41; Docker 29 speaks nothing older than 1.44. */
@@ -27,6 +30,8 @@ export async function connect(socket: string): Promise<Engine> {
     socket,
     sharedLimits: info.CgroupVersion === '1' && info.CgroupDriver === 'cgroupfs',
     swapLimit: info.SwapLimit === true,
+    memory: Math.floor(info.MemTotal / 2 ** 20),
+    cpus: info.NCPU,
   }
 }
 

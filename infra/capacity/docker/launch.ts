@@ -8,6 +8,7 @@ import { askForImages, checkImages, type ImagesSeen } from './images.ts'
 import { type Body, bodyOf, type Look, lookAt, type Namespace, observationOf } from './look.ts'
 import { claimNamespace, makeNamespace, type Pool, shapeOf } from './namespace.ts'
 import * as names from './naming.ts'
+import { admit, type Limits, launched, listerOf, type Room, reservedBy } from './room.ts'
 import { containerSpec, taskLimits, unableTo } from './spec.ts'
 
 /** What one driver works with. Pool and images are hints that the engine's own answers correct. */
@@ -17,6 +18,8 @@ export interface Ground {
   readonly agent?: AgentClient | undefined
   readonly pool: Pool
   readonly images: ImagesSeen
+  readonly room: Room
+  readonly limits: Limits
 }
 
 /**
@@ -26,6 +29,14 @@ export interface Ground {
  * has ended. For one container: rename, then create while limits are set, then start.
  */
 export async function launch(ground: Ground, order: LaunchOrder): Promise<Observation> {
+  try {
+    return await launchNow(ground, order)
+  } finally {
+    launched(ground.room, order)
+  }
+}
+
+async function launchNow(ground: Ground, order: LaunchOrder): Promise<Observation> {
   const unable = unableTo(order.definition)
   if (unable !== undefined) return { sees: 'refused', reason: `CannotCreateContainerError: ${unable}` }
   const unlogged = await withoutLogs(ground, order)
@@ -81,9 +92,14 @@ interface Place {
 }
 
 async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Observation> {
-  const { engine, installation } = ground
+  const { engine, installation, room, limits } = ground
+  const full = await admit(room, listerOf(engine, installation), limits, order)
   // Not after the deadline (Law 5): what is there may be looked at, nothing new is made.
   if (isLate(order)) return observationOf(await lookAt(engine, installation, order.task.id))
+  if (full !== undefined) {
+    await ground.agent?.waitForRoom(order.task, reservedBy(order))
+    return { sees: 'waiting', phase: 'queued', why: full }
+  }
   try {
     const claimed = await claim(ground, order)
     if (claimed !== 'taken') return { namespaceId: claimed, fresh: true, look: { bodies: [] } }

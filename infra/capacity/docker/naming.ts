@@ -23,6 +23,8 @@ export const LOG_GROUP = 'slipway.logs.group'
 export const LOG_STREAM = 'slipway.logs.stream'
 /** The task's own memory limit in MiB, where it has one: a container can end by it without a limit of its own. */
 export const LIMIT = 'slipway.limit'
+/** MiB that its task is counted with (`room.ts`). */
+export const RESERVES = 'slipway.reserves'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 

@@ -5,6 +5,7 @@ import { logPlace } from '../../../domain/awslogs.ts'
 import type { LaunchOrder } from '../../../domain/ports.ts'
 import type { Engine } from './engine.ts'
 import * as names from './naming.ts'
+import { reservedBy } from './room.ts'
 
 const MiB = 1 << 20
 
@@ -87,6 +88,7 @@ function labels(
     ...given(names.LOG_GROUP, log?.group),
     ...given(names.LOG_STREAM, log?.stream),
     ...given(names.LIMIT, order.overrides?.memory ?? definition.memory),
+    [names.RESERVES]: String(reservedBy(order)),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
     'com.amazonaws.ecs.cluster': task.cluster,
