@@ -218,6 +218,8 @@ export interface ServiceRevision {
   launchType: 'EC2' | 'FARGATE'
   /** Whether a strategy was given, and not a launch type. */
   capacityProviderStrategy?: StrategyItem[]
+  /** The one that its tasks run on. */
+  capacityProvider?: string
   platformVersion?: string
   network?: NetworkConfiguration
   loadBalancers?: LoadBalancer[]
@@ -299,7 +301,7 @@ export interface Slot {
   /** Its task has counted as healthy. */
   steady?: true
   /** Its task is to stop, and why, as the event will say; never taken back. */
-  leaving?: 'scaling' | 'deployment' | 'unhealthy' | 'deletion'
+  leaving?: 'scaling' | 'deployment' | 'unhealthy'
 }
 
 export interface ServiceEvent {
@@ -323,6 +325,8 @@ export interface Route {
   targets: Target[]
   /** Why there is none, as far as that is known. */
   why?: string
+  /** The service is INACTIVE: nothing leads there any more. */
+  gone?: boolean
 }
 
 /** A host, a path prefix or both that lead to a container port. */

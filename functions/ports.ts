@@ -16,6 +16,8 @@ export interface Ports {
   readonly clock: (seed: string) => Moment
   readonly scope: Omit<Scope, 'caller'>
   readonly log: Log
+  /** How long a task without a health check must run to count as healthy. */
+  readonly settleMs: number
 }
 
 /** The ports of a deployed function, or of one on one machine: made once per process. */
@@ -27,5 +29,6 @@ export async function openPorts(config: Config = readConfig()): Promise<Ports> {
     clock: (seed) => moment(Date.now(), seed),
     scope: { account: config.account, region: config.region },
     log: logAt(config.logLevel),
+    settleMs: config.settleMs,
   }
 }

@@ -13,8 +13,21 @@ export interface Config {
   /** How long a task of a service, without a health check, must run to count as healthy: ECS's 40 s, on one machine 2 s. */
   readonly settleMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  readonly gateway: GatewayConfig
   /** Present on one machine only. */
   readonly local?: LocalConfig | undefined
+}
+
+/** The front door of services. */
+export interface GatewayConfig {
+  /** How often the route of a service in use is read again. */
+  readonly pollMs: number
+  /** Until the first byte of an answer. */
+  readonly answerMs: number
+  /** For a task to appear where there is none, before a request is refused. */
+  readonly holdMs: number
+  /** The largest body of a request. */
+  readonly bodyBytes: number
 }
 
 export interface LocalConfig {
@@ -25,6 +38,8 @@ export interface LocalConfig {
   /** MiB that tasks may reserve together, and how many tasks there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
+  /** Where tasks are reached: at addresses of their own, or at loopback ports; else what the engine is says which. */
+  readonly taskAddresses?: 'own' | 'published' | undefined
   /** Where verified SQS requests go. */
   readonly sqsDoor?: string | undefined
   /** Unix socket where verified CloudWatch Logs requests go. */
@@ -51,6 +66,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
     settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
     logLevel: readLevel(env.SLIPWAY_LOG),
+    gateway: {
+      pollMs: env.SLIPWAY_LOCAL ? 250 : 1_000,
+      answerMs: Number(env.SLIPWAY_GATEWAY_TIMEOUT || 60) * 1_000,
+      holdMs: 1_000,
+      bodyBytes: Number(env.SLIPWAY_GATEWAY_BODY_MB || 1_024) * 2 ** 20,
+    },
     local: env.SLIPWAY_LOCAL
       ? {
           dockerSocket: env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
@@ -59,6 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           prepared: Number(env.SLIPWAY_PREPARED || 48),
           memory: numberIn(env.SLIPWAY_MEMORY),
           maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),
+          taskAddresses: addressesIn(env.SLIPWAY_TASK_ADDRESSES),
           sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,
           logsDoor: env.SLIPWAY_DOOR_LOGS || undefined,
           controlSocket: env.SLIPWAY_CONTROL_SOCKET || undefined,
@@ -68,6 +90,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 const numberIn = (text: string | undefined): number | undefined => (text ? Number(text) : undefined)
+
+const addressesIn = (text: string | undefined): LocalConfig['taskAddresses'] =>
+  text === 'own' || text === 'published' ? text : undefined
 
 function readKeys(text: string): Map<string, { secret: string }> {
   const pairs = text

@@ -38,8 +38,9 @@ export function begin(
     },
   }
   const overtaken = service.rollouts.map((r) => (isOver(r) ? r : stopped(r, now)))
+  const to = { revision: revision.id, definition: `${revision.family}:${revision.revision}` }
   return {
-    ...withPrimary(service, newDeployment(service, revision, rollout.id, digitsOf(seed), now)),
+    ...withPrimary(service, newDeployment(service, to, rollout.id, digitsOf(seed), now)),
     rollouts: [rollout, ...overtaken],
   }
 }
@@ -47,12 +48,12 @@ export function begin(
 /** The service with another PRIMARY deployment; nothing keeps it from starting at once. */
 export function withPrimary(service: Service, primary: Deployment): Service {
   const { holdUntil: _, fails: __, steadySince: ___, ...rest } = service
-  return { ...rest, deployments: [primary, ...service.deployments] }
+  return { ...rest, deployments: [primary, ...service.deployments.filter((d) => d.id !== primary.id)] }
 }
 
 export function newDeployment(
   { desiredCount }: Pick<Service, 'desiredCount'>,
-  { id: revision, family, revision: number }: Pick<ServiceRevision, 'id' | 'family' | 'revision'>,
+  { revision, definition }: Pick<Deployment, 'revision' | 'definition'>,
   rollout: string,
   id: string,
   now: number,
@@ -60,7 +61,7 @@ export function newDeployment(
   return {
     id,
     revision,
-    definition: `${family}:${number}`,
+    definition,
     rollout,
     createdAt: now,
     updatedAt: now,

@@ -88,7 +88,12 @@ export function* stopTask(
     changes: [
       { key, expect: stored.rev, record, list: stored.list, due: dueOf(stored.due, true, moment.now) },
     ],
-    effects: [{ effect: 'wake', wake: { key, look: stored.rev + 1 } }],
+    effects: [
+      { effect: 'wake', wake: { key, look: stored.rev + 1 } },
+      ...(task.service === undefined
+        ? []
+        : [{ effect: 'wake' as const, wake: { key: keys.service(scope, task.cluster, task.service) } }]),
+    ],
   }
 }
 

@@ -1,8 +1,9 @@
 import { parseArn } from '../../domain/arn.ts'
 import type { Candidate, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Task } from '../../domain/model.ts'
+import type { Service, Task } from '../../domain/model.ts'
 import { type Listed, Unavailable } from '../../domain/ports.ts'
+import { slotTaskId } from '../../domain/slots.ts'
 import type { Ports } from '../ports.ts'
 
 export interface Swept {
@@ -15,15 +16,22 @@ export interface Swept {
  * capacity holds, and removes what no task owns. It decides nothing itself: a wake only makes a worker look.
  */
 export async function sweep(ports: Ports): Promise<Swept> {
-  const live = await liveCandidates(ports)
+  const candidates = await liveCandidates(ports)
   const listed = await capacityList(ports)
   const { now } = ports.clock('sweep')
-  const due = live.filter((c) => c.due !== undefined && c.due <= now)
+  const due = candidates.filter((c) => c.due !== undefined && c.due <= now)
+  const resting = candidates.filter((c) => !due.includes(c))
+  const live = candidates.filter((c) => keys.kindOf(c.key) === 'task')
   const wanted = [
     ...due,
     ...(await strayed(
       listed,
-      live.filter((c) => !due.includes(c)),
+      resting.filter((c) => keys.kindOf(c.key) === 'task'),
+      ports,
+    )),
+    ...(await bereft(
+      resting.filter((c) => keys.kindOf(c.key) === 'service'),
+      new Set(live.map(idOf)),
       ports,
     )),
   ]
@@ -67,19 +75,43 @@ async function strayed(
 ): Promise<Candidate[]> {
   if (!listed) return []
   const shown = new Map(listed.map((l) => [l.task.id, l]))
-  const doubtful = live.filter((c) => shown.get(idOf(c))?.state !== 'running')
+  const doubtful = live.filter((c) => {
+    const found = shown.get(idOf(c))
+    return found?.state !== 'running' || Object.values(found.health ?? {}).includes('UNHEALTHY')
+  })
   const records = (await store.get(doubtful.map((c) => c.key))) as (Stored<Task> | undefined)[]
-  return doubtful.filter((c, n) => !agree(records[n]?.record, shown.get(idOf(c))?.running ?? []))
+  return doubtful.filter((c, n) => !agree(records[n]?.record, shown.get(idOf(c))))
 }
 
 /** The index may lag: one that has been STOPPED since is over. */
-const agree = (task: Task | undefined, running: readonly string[]): boolean =>
-  !task ||
-  task.lastStatus === 'STOPPED' ||
-  (task.lastStatus === 'RUNNING' &&
+function agree(task: Task | undefined, shown: Listed | undefined): boolean {
+  if (!task || task.lastStatus === 'STOPPED') return true
+  const {
+    state,
+    health = {},
+    running = state === 'running' ? task.containers.map((c) => c.name) : [],
+  } = shown ?? {}
+  return (
+    task.lastStatus === 'RUNNING' &&
     task.desiredStatus === 'RUNNING' &&
     running.length > 0 &&
-    task.containers.every((c) => (c.status === 'RUNNING') === running.includes(c.name)))
+    task.containers.every((c) => (c.status === 'RUNNING') === running.includes(c.name)) &&
+    task.containers.every((c) => (c.health === 'UNHEALTHY') === (health[c.name] === 'UNHEALTHY'))
+  )
+}
+
+/** Services at rest one of whose tasks is no live one any more: nobody told them. */
+async function bereft(
+  services: readonly Candidate[],
+  live: ReadonlySet<string>,
+  { store }: Ports,
+): Promise<Candidate[]> {
+  const records = (await store.get(services.map((c) => c.key))) as (Stored<Service> | undefined)[]
+  return services.filter((_, n) => {
+    const service = records[n]?.record
+    return service?.slots.some((slot) => !live.has(slotTaskId(service, slot)))
+  })
+}
 
 /** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */
 async function removeUnowned(

@@ -1,8 +1,10 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
+import type { Wake } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtTask } from './look.ts'
+import { lookAtService } from './look-service.ts'
 
 let opened: Promise<Ports> | undefined
 
@@ -25,10 +27,22 @@ async function lookAt(record: SQSRecord, ports: Ports): Promise<string | undefin
     return undefined
   }
   try {
-    if (kindOf(wake.key) === 'task') await lookAtTask(wake, ports)
+    await lookAtRecord(wake, ports)
     return undefined
   } catch (error) {
     ports.log('error', 'A look failed; its message comes again', { key: wake.key, error })
     return record.messageId
+  }
+}
+
+/** Each kind of record has its own rules; whatever else a wake names rests. */
+export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
+  switch (kindOf(wake.key)) {
+    case 'task':
+      return lookAtTask(wake, ports)
+    case 'service':
+      return lookAtService(wake, ports)
+    case 'other':
+      return
   }
 }

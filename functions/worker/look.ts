@@ -1,6 +1,7 @@
 import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
+import { healthOf } from '../../domain/health.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
@@ -25,6 +26,7 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
   let asOf = ports.clock(wake.key.pk).now
   let stored = await load(wake, ports)
   if (!stored) return
+  const before = stored.record
   let definition = await definitionOf(stored.record, ports)
   let seen: Observation | undefined
   let wrote = false
@@ -57,17 +59,22 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
       }
       case 'stop':
         // What was asked to stop at this revision needs its time: asking again at once changes nothing.
-        if (stopped === stored.rev) return lookLater(wake, stored, wrote, next.lookAfter ?? 1, ports)
+        if (stopped === stored.rev) {
+          await tellService(before, stored.record, ports)
+          return lookLater(wake, stored, wrote, next.lookAfter ?? 1, ports)
+        }
         stopped = stored.rev
         seen = await ports.capacity.stop(task, 'keep')
         break
       case 'remove':
+        await tellService(before, stored.record, ports)
         await ports.capacity.stop(task, 'remove')
         return
       case 'wait':
+        await tellService(before, stored.record, ports)
         return lookLater(wake, stored, wrote, next.lookAfter ?? 60, ports)
       case 'rest':
-        return
+        return tellService(before, stored.record, ports)
     }
   }
   await lookLater(wake, stored, true, 1, ports)
@@ -122,4 +129,21 @@ async function lookLater(
 ): Promise<void> {
   if (!wrote && wake.look !== stored.rev) return
   await queue.send([{ wake: { key: stored.key, look: stored.rev }, delaySeconds: seconds }])
+}
+
+/** The service whose slot the task fills hears of what it asks about. */
+async function tellService(before: Task, after: Task, { scope, queue }: Ports): Promise<void> {
+  if (after.service === undefined || !matters(before, after)) return
+  await queue.send([{ wake: { key: keys.service(scope, after.cluster, after.service) } }])
+}
+
+/** What is over or unhealthy is told at each look, in case nobody heard. */
+function matters(before: Task, after: Task): boolean {
+  if (after.lastStatus === 'STOPPED' || healthOf(after) === 'UNHEALTHY') return true
+  return (
+    (after.lastStatus === 'RUNNING') !== (before.lastStatus === 'RUNNING') ||
+    after.desiredStatus !== before.desiredStatus ||
+    after.waitsFor !== before.waitsFor ||
+    healthOf(after) !== healthOf(before)
+  )
 }

@@ -6,7 +6,7 @@ import type { Capacity, OutgoingWake, Store } from '../../domain/ports.ts'
 import { answerEcs } from '../../functions/api/pipeline.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
-import { lookAtTask } from '../../functions/worker/look.ts'
+import { lookAtRecord } from '../../functions/worker/index.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
 import { type Counts, nothing } from './prices.ts'
 import { type CapacityTimes, timedCapacity } from './timed-capacity.ts'
@@ -74,6 +74,7 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
     clock: (seed) => moment(now, seed),
     scope,
     log: () => {},
+    settleMs: 40_000,
   }
 
   const lookNext = async (until: number): Promise<boolean> => {
@@ -83,7 +84,7 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
     now = at
     working = 'worker'
     meter.worker.looks++
-    await lookAtTask(wake, ports)
+    await lookAtRecord(wake, ports)
     return true
   }
 

@@ -9,7 +9,7 @@ import { answerEcs, refusalOf } from '../../functions/api/pipeline.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
-import { lookAtTask } from '../../functions/worker/look.ts'
+import { lookAtRecord } from '../../functions/worker/index.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import { parseWake, wakeBody } from '../../infra/sqs.ts'
 import { idsOf } from './at-rest.ts'
@@ -120,6 +120,7 @@ function portsFor(site: Site, process: Process): Ports {
     capacity: site.world.capacityFor(process),
     clock: (seed) => moment(scheduler.now(), seed),
     scope: SCOPE,
+    settleMs: 40_000,
     log: (level, message) => scheduler.say(() => `${process.name} ${level}: ${message}`),
   }
   return site.breakage.ports?.(ports, site, process) ?? ports
@@ -177,7 +178,7 @@ export async function handleWakes(
         // One after the other: what each of them saw is told apart by its process.
         for (const { message, wake } of group) {
           try {
-            await lookAtTask(wake, ports)
+            await lookAtRecord(wake, ports)
             done.push(message)
           } catch (error) {
             judgeError(site, error)

@@ -47,6 +47,7 @@ beforeEach(() => {
     capacity: nowhere,
     clock: (seed) => moment(NOON, seed),
     scope: { account: '000000000000', region: 'us-east-1' },
+    settleMs: 40_000,
     log: (level, message, detail) => level === 'error' && faults.push(`${message} ${String(detail?.error)}`),
   }
   edge = app({ ports, keys: new Map([['test', { secret: 'test' }]]), local: {} })

@@ -1,0 +1,237 @@
+import {
+  type Change,
+  type Decision,
+  type Effect,
+  get,
+  getAll,
+  query,
+  type Reading,
+  type Stored,
+  type Wake,
+} from './decision.ts'
+import { DUE_AFTER_MS, dueOf } from './due.ts'
+import * as keys from './keys.ts'
+import type {
+  GatewayLease,
+  Route,
+  Service,
+  ServiceRevision,
+  Slot,
+  Task,
+  TaskDefinitionRecord,
+} from './model.ts'
+import { canonical } from './moment.ts'
+import type { Call } from './operations/call.ts'
+import { reconcile } from './service-reconciler.ts'
+import { routeOf } from './service-route.ts'
+import { leavingReason, taskOfSlot } from './service-tasks.ts'
+import { slotTaskId } from './slots.ts'
+import { toStop } from './task-lifecycle.ts'
+
+/** Tasks made or stopped by one decision; the next one goes on. */
+const AT_ONCE = 100
+/** INACTIVE services stay describable this long. */
+const KEEP_INACTIVE_S = 24 * 60 * 60
+
+export type Looked =
+  /** Something was written: decide again with what is there now. */
+  'again' | 'done'
+
+/**
+ * One decision about one service, from what the table holds now: first its own record, which says of every slot whether its
+ * task is to be there or to leave; then what follows from that, each on its own and found again after any crash: the route
+ * without the tasks that leave, tasks that are missing, and tasks that are to stop once no gateway sends them anything.
+ */
+export function* lookAtService(
+  wake: Wake,
+  wrote: boolean,
+  settleMs: number,
+  call: Call,
+): Reading<Decision<Looked>> {
+  const { moment, scope } = call
+  const stored = yield* get<Service>(wake.key)
+  if (!stored || stored.record.status === 'INACTIVE') return { reply: 'done' }
+  const { name, cluster } = stored.record
+  const tasks = yield* tasksOf(stored.record, call)
+  const revisions = yield* revisionsOf(stored.record, call)
+  const routeKey = keys.route(scope, cluster, name)
+  const route = yield* get<Route>(routeKey)
+
+  const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
+  const own = ownChange(stored, next.service, next.lookAfter !== undefined, call)
+  const service = next.service
+  const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
+  const born = yield* births(service, tasks, revisions, call)
+  // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
+  const ended = turned ? [] : yield* endings(service, tasks, route, call)
+  // What is INACTIVE is not looked at again: its route goes first.
+  const first = service.status === 'INACTIVE' ? [turned, own] : [own, turned]
+  const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
+  if (changes.length > 0) return { reply: 'again', changes, effects: [...born, ...ended].map(wakeOf) }
+  if (next.lookAfter === undefined || !(wrote || wake.look === stored.rev)) return { reply: 'done' }
+  const later: Effect = {
+    effect: 'wake',
+    wake: { key: wake.key, look: stored.rev },
+    delaySeconds: next.lookAfter,
+  }
+  return { reply: 'done', effects: [later] }
+}
+
+type Tasks = ReadonlyMap<string, Stored<Task>>
+const recordsOf = (tasks: Tasks): ReadonlyMap<string, Task> =>
+  new Map([...tasks].map(([id, t]) => [id, t.record]))
+
+function* tasksOf(service: Service, { scope }: Call): Reading<Tasks> {
+  const ids = service.slots.map((slot) => slotTaskId(service, slot))
+  const found = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
+  return new Map(found.flatMap((t) => (t ? [[t.record.id, t] as const] : [])))
+}
+
+function* revisionsOf(
+  { deployments, cluster, name }: Service,
+  { scope }: Call,
+): Reading<ReadonlyMap<string, ServiceRevision>> {
+  const ids = [...new Set(deployments.map((d) => d.revision))]
+  const found = yield* getAll<ServiceRevision>(
+    ids.map((id) => keys.serviceRevision(scope, cluster, name, id)),
+  )
+  return new Map(found.flatMap((r) => (r ? [[r.record.id, r.record] as const] : [])))
+}
+
+/** A service in motion has a due time; one that is INACTIVE leaves the list. */
+function ownChange(
+  stored: Stored<Service>,
+  service: Service,
+  moving: boolean,
+  call: Call,
+): Change | undefined {
+  const { now } = call.moment
+  const { key, rev: expect, due: before, list } = stored
+  if (service.status === 'INACTIVE')
+    return { key, expect, record: service, ttl: Math.ceil(now / 1_000) + KEEP_INACTIVE_S }
+  const changed = service !== stored.record
+  const overdue = before !== undefined && before <= now
+  const unwatched = moving && before === undefined
+  if (!changed && !overdue && !unwatched) return undefined
+  return { key, expect, record: service, list, due: dueOf(before, moving || changed, now) }
+}
+
+function routeChange(
+  service: Service,
+  revisions: ReadonlyMap<string, ServiceRevision>,
+  tasks: ReadonlyMap<string, Task>,
+  stored: Stored<Route> | undefined,
+  { scope, moment }: Call,
+): Change | undefined {
+  const key = keys.route(scope, service.cluster, service.name)
+  const record = routeOf(service, revisions, tasks, moment.now)
+  const gone = !record || service.status === 'INACTIVE'
+  if (gone && (!stored || stored.record.gone)) return undefined
+  if (gone) {
+    const empty = { ...stored!.record, gone: true, doors: [], targets: [] }
+    return { key, expect: stored!.rev, record: empty, ttl: Math.ceil(moment.now / 1_000) + KEEP_INACTIVE_S }
+  }
+  if (stored && canonical(stored.record) === canonical(record)) return undefined
+  return { key, expect: stored?.rev ?? 'absent', record }
+}
+
+/** Slots whose task has not been stored. */
+function* births(
+  service: Service,
+  tasks: Tasks,
+  revisions: ReadonlyMap<string, ServiceRevision>,
+  { scope, moment }: Call,
+): Reading<Change<Task>[]> {
+  const missing = service.slots.filter((slot) => !tasks.has(slotTaskId(service, slot))).slice(0, AT_ONCE)
+  if (missing.length === 0) return []
+  const revisionOf = (slot: Slot): ServiceRevision => {
+    const found = revisions.get(service.deployments.find((d) => d.id === slot.deployment)?.revision ?? '')
+    if (!found)
+      throw new Error(`Slot ${slot.number} of ${service.name} names a revision that is not in the table`)
+    return found
+  }
+  const wanted = [...new Set(missing.map(revisionOf))]
+  const found = yield* getAll<TaskDefinitionRecord>(
+    wanted.map((r) => keys.revision(scope, r.family, r.revision)),
+  )
+  const definitions = new Map(wanted.map((revision, n) => [revision, found[n]?.record]))
+  return missing.map((slot): Change<Task> => {
+    const revision = revisionOf(slot)
+    const definition = definitions.get(revision)
+    if (!definition)
+      throw new Error(
+        `${service.name} runs ${revision.family}:${revision.revision}, which is not in the table`,
+      )
+    const record = taskOfSlot(service, slot, revision, definition, moment.now)
+    const list = keys.liveTask(scope, record.cluster, record.id)
+    return {
+      key: keys.task(scope, record.id),
+      expect: 'absent',
+      record,
+      list,
+      due: moment.now + DUE_AFTER_MS,
+    }
+  })
+}
+
+/** Tasks that leave and have not been told, and those that are told and are not waited for any more. */
+function* endings(
+  service: Service,
+  tasks: Tasks,
+  route: Stored<Route> | undefined,
+  call: Call,
+): Reading<Change<Task>[]> {
+  const { now } = call.moment
+  const going = service.slots.flatMap((slot) => {
+    const stored = tasks.get(slotTaskId(service, slot))
+    if (!stored || stored.record.lastStatus === 'STOPPED') return []
+    const { desiredStatus, deregistrationDelay, drained } = stored.record
+    const untold = slot.leaving !== undefined && desiredStatus === 'RUNNING'
+    const drains = desiredStatus === 'STOPPED' && deregistrationDelay !== undefined && !drained
+    return untold || (drains && isUp(stored.record)) ? [{ slot, stored }] : []
+  })
+  if (going.length === 0) return []
+  const free = going.some(({ stored }) => stored.record.deregistrationDelay !== undefined)
+    ? yield* awaitedBy(service, route, call)
+    : () => true
+  return going.slice(0, AT_ONCE).flatMap(({ slot, stored }) => {
+    const told =
+      stored.record.desiredStatus === 'STOPPED'
+        ? stored.record
+        : toStop(stored.record, 'ServiceSchedulerInitiated', leavingReason(service, slot), now, 'stop').task
+    const drained = told.deregistrationDelay !== undefined && free(told.id)
+    const record = drained ? { ...told, drained } : told
+    if (record === stored.record) return []
+    return [
+      {
+        key: stored.key,
+        expect: stored.rev,
+        record: { ...record, version: record.version + 1 },
+        list: stored.list,
+        due: dueOf(stored.due, true, now),
+      },
+    ]
+  })
+}
+
+const isUp = ({ lastStatus }: Task) => lastStatus === 'RUNNING' || lastStatus === 'DEACTIVATING'
+
+/** Whether no gateway sends requests to a task or waits for its answers: each says so under its lease, or has none. */
+function* awaitedBy(
+  { cluster, name, uid }: Service,
+  route: Stored<Route> | undefined,
+  { scope, moment }: Call,
+): Reading<(task: string) => boolean> {
+  const pk = keys.servicePartition(scope, cluster, name)
+  const page = yield* query<GatewayLease>({ pk, prefix: keys.GATEWAY_LEASES, limit: 1_000 })
+  const leases = page.items
+    .map(({ record }) => record)
+    .filter((lease) => lease.uid === uid && lease.until > moment.now)
+  return (task) => leases.every((lease) => lease.seen >= (route?.rev ?? 0) && !lease.busy.includes(task))
+}
+
+/** Whoever writes a task takes over its looks. */
+const wakeOf = ({ key, expect }: Change<Task>): Effect => ({
+  effect: 'wake',
+  wake: { key, look: expect === 'absent' ? 1 : expect + 1 },
+})

@@ -1,0 +1,75 @@
+import type { Route, Service, ServiceRevision, Task } from './model.ts'
+import { doorsOf } from './routing.ts'
+import { bucketOf } from './service-reconciler.ts'
+import { slotTaskId } from './slots.ts'
+
+/** Seconds that a task may go on answering when it is to stop, unless a tag says otherwise (facts: ECS 9, stop order). */
+const DEREGISTRATION_DELAY_S = 300
+export const DELAY_TAG = 'slipway:deregistration-delay'
+
+/** How long tasks of this service may drain; none of its own for a service that no route reaches. */
+export function deregistrationDelay({ tags }: Service, { ports }: ServiceRevision): number | undefined {
+  if (ports.length === 0) return undefined
+  const said = tags?.find(({ key }) => key === DELAY_TAG)?.value ?? ''
+  return /^\d{1,4}$/.test(said) ? Math.min(3_600, Number(said)) : DEREGISTRATION_DELAY_S
+}
+
+/**
+ * Where requests for a service go. A task is in rotation while it runs, is to run, and its health check, if it has one,
+ * succeeds; what may not listen yet is tried by the gateway and passed over. `undefined`: nothing of it has a port.
+ */
+export function routeOf(
+  service: Service,
+  revisions: ReadonlyMap<string, ServiceRevision>,
+  tasks: ReadonlyMap<string, Task>,
+  now: number,
+): Route | undefined {
+  const primary = revisions.get(service.deployments[0]?.revision ?? '')
+  const port = primary?.ports[0]
+  if (!primary || port === undefined) return undefined
+  const targets = service.slots.flatMap((slot) => {
+    const task = tasks.get(slotTaskId(service, slot))
+    const revision = revisions.get(service.deployments.find((d) => d.id === slot.deployment)?.revision ?? '')
+    if (!task?.address || !revision || task.lastStatus !== 'RUNNING') return []
+    const bucket = bucketOf(slot, task, { service, settleMs: 0 }, now)
+    if (bucket !== 'steady') return []
+    return [
+      {
+        task: task.id,
+        host: task.published ? '127.0.0.1' : task.address,
+        ports: portsOf(revision, port, task),
+      },
+    ]
+  })
+  return {
+    service: service.name,
+    cluster: service.cluster,
+    uid: service.uid,
+    createdAt: service.createdAt,
+    doors: doorsOf(primary, service.tags),
+    port,
+    targets,
+    ...(targets.length === 0 && { why: whyNone(service, tasks) }),
+  }
+}
+
+/** An older revision may listen elsewhere: what the service's own name leads to is its first port. */
+function portsOf({ ports }: ServiceRevision, main: number, { published }: Task): Record<number, number> {
+  const reached = (port: number) => published?.[port] ?? port
+  const own = Object.fromEntries(ports.map((port) => [port, reached(port)]))
+  return main in own || ports[0] === undefined ? own : { ...own, [main]: reached(ports[0]) }
+}
+
+function whyNone(
+  { status, desiredCount, slots, events, uid }: Service,
+  tasks: ReadonlyMap<string, Task>,
+): string {
+  if (status !== 'ACTIVE') return 'the service is being deleted'
+  if (desiredCount === 0) return 'the service is scaled to zero'
+  const there = slots.map((slot) => tasks.get(slotTaskId({ uid }, slot)))
+  const waits = there.find((task) => task?.waitsFor !== undefined)?.waitsFor
+  if (waits !== undefined) return `its tasks wait: ${waits}`
+  if (there.some((task) => task?.lastStatus === 'RUNNING')) return 'none of its tasks is healthy'
+  const trouble = events.find(({ message }) => message.startsWith('is unable to consistently start'))
+  return trouble ? `it ${trouble.message}` : 'its tasks are starting'
+}
