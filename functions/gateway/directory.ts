@@ -1,0 +1,125 @@
+import * as keys from '../../domain/keys.ts'
+import type { Route } from '../../domain/model.ts'
+import { hostName, ownHost, ownName, shownRoutes, type Way, wayOf } from '../../domain/routing.ts'
+import { type GatewayPorts, openRotation, type Rotation, type RotationOptions } from './rotation.ts'
+
+/** Where a request goes: the tasks of a service, and the container port it is for. */
+export interface Found {
+  readonly rotation: Rotation
+  readonly port: number
+}
+
+export interface Directory {
+  /** What is known without asking anybody; `undefined`: `find` it. */
+  known(host: string, path: string): Found | undefined
+  /** `undefined` where no route leads there. */
+  find(host: string, path: string): Promise<Found | undefined>
+  /** What there is, as a person would type it. */
+  routes(): string[]
+  /** Gives every lease up. */
+  release(): Promise<void>
+}
+
+/** In use, the list of all routes is read this often; and no sooner than the other when something is missing in it. */
+const LIST_MS = 5_000
+const MISS_MS = 1_000
+const PAGE = 200
+
+/** Which host and path lead to which service, kept fresh from the table. */
+export function openDirectory(ports: GatewayPorts, options: RotationOptions): Directory {
+  const { store, now, scope, log } = ports
+  const rotations = new Map<string, Rotation>()
+  let routes: readonly Route[] = []
+  let listedAt = Number.NEGATIVE_INFINITY
+  let listing: Promise<void> | undefined
+
+  const rotationOf = (name: Pick<Route, 'cluster' | 'service'>): Rotation => {
+    const id = `${name.cluster}/${name.service}`
+    const known = rotations.get(id)
+    if (known) return known
+    const rotation = openRotation(ports, name, options)
+    rotations.set(id, rotation)
+    return rotation
+  }
+
+  const list = (): Promise<void> => {
+    listing ??= (async () => {
+      const all: Route[] = []
+      let after: string | undefined
+      do {
+        const page = await store.query({ pk: keys.routesPartition(scope), after, limit: PAGE })
+        all.push(...page.items.map(({ record }) => record as Route))
+        after = page.next
+      } while (after !== undefined)
+      routes = all
+      listedAt = now()
+    })().finally(() => {
+      listing = undefined
+    })
+    return listing
+  }
+  const listAside = () => {
+    list().catch((error) => log('info', 'The routes could not be read again', { error }))
+  }
+
+  /** Under the name as it was sent, which needs no list. */
+  const byName = async (host: string): Promise<Found | undefined> => {
+    const name = ownName(host)
+    if (!name) return undefined
+    const there = (await store.get([keys.route(scope, name.cluster, name.service)]))[0]
+    if (!there) return undefined
+    const rotation = rotationOf(name)
+    await rotation.open()
+    return rotation.route && { rotation, port: rotation.route.port }
+  }
+
+  const along = async (way: Way | undefined): Promise<Found | undefined> => {
+    if (!way) return undefined
+    const rotation = rotationOf(way)
+    if (!rotation.isOpen) await rotation.open()
+    return rotation.route && { rotation, port: way.port }
+  }
+
+  return {
+    known(host, path) {
+      const name = ownName(host)
+      const own = name && rotations.get(`${name.cluster}/${name.service}`)
+      if (own?.route) return own.isOpen ? { rotation: own, port: own.route.port } : undefined
+      const age = now() - listedAt
+      if (age > 2 * LIST_MS) return undefined
+      const way = wayOf(routes, host, path)
+      const rotation = way && rotations.get(`${way.cluster}/${way.service}`)
+      if (!way || !rotation?.isOpen) return undefined
+      if (age > LIST_MS) listAside()
+      return { rotation, port: way.port }
+    },
+    async find(host, path) {
+      const name = ownName(host)
+      const own = name && rotations.get(`${name.cluster}/${name.service}`)
+      if (own?.route) {
+        await own.open()
+        if (own.route) return { rotation: own, port: own.route.port }
+      }
+      const fresh = now() - listedAt < MISS_MS
+      // A name that the fresh list lacks is not looked for again at once: whoever asks for what is not there costs little.
+      const found =
+        fresh && !routes.some((r) => ownHost(r).toLowerCase() === hostName(host))
+          ? undefined
+          : await byName(host)
+      if (found) return found
+      if (now() - listedAt >= MISS_MS) {
+        const stale = wayOf(routes, host, path)
+        if (stale && now() - listedAt < 2 * LIST_MS) listAside()
+        else
+          await list().catch((error) => {
+            if (!stale) throw error
+          })
+      }
+      return along(wayOf(routes, host, path))
+    },
+    routes: () => shownRoutes(routes),
+    async release() {
+      await Promise.all([...rotations.values()].map((rotation) => rotation.release()))
+    },
+  }
+}

@@ -1,0 +1,224 @@
+import type { Duplex, Writable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { mayTryAgain } from '../../domain/balance.ts'
+import type { Target } from '../../domain/model.ts'
+import {
+  badRequest,
+  bodyStalled,
+  bodyTooLarge,
+  brokenAnswer,
+  lateAnswer,
+  noneListens,
+  noTask,
+  type Refused,
+} from './answers.ts'
+import type { Found } from './directory.ts'
+import { towardsClient } from './headers.ts'
+import type { Tasks } from './tasks.ts'
+import { Broken, type Upload } from './upload.ts'
+
+/** A request as a task is to get it. */
+export interface Outgoing {
+  readonly method: string
+  readonly path: string
+  readonly headers: string[]
+  readonly body: Upload | null
+  /** The protocol to change to. */
+  readonly upgrade?: string | undefined
+}
+
+/** Where the answer goes. */
+export interface Client {
+  /** The answer's head; its body is written to what this returns. */
+  begin(status: number, statusText: string, headers: string[]): Writable
+  switched(status: number, headers: string[], task: Duplex): void
+  refuse(refused: Refused): void
+  /** Ends the connection, where an answer can not be brought to its end. */
+  cut(): void
+}
+
+export interface Limits {
+  /** Until the first byte of an answer. */
+  readonly answerMs: number
+  /** For a task to appear where there is none, before the request is refused. */
+  readonly holdMs: number
+  /** For one to accept a connection, where all refuse: they may just be starting. */
+  readonly refusedMs: number
+  readonly bodyBytes: number
+  /** Between two pieces of a body. */
+  readonly silenceMs: number
+}
+
+/** No refusal of the task's: we have closed the way there ourselves, since it left. */
+const OURS = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
+
+/**
+ * One request and its way to an answer: a task is chosen, the request sent, and sent again elsewhere as far as
+ * `mayTryAgain` lets it. It is undici's handler of its own request: one attempt at a time.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #found: Found
+  readonly #request: Outgoing
+  readonly #client: Client
+  readonly #tasks: Tasks
+  readonly #limits: Limits
+  readonly #began = performance.now()
+  readonly #done: () => void
+  #target: Target | undefined
+  #sends = 0
+  #sent = false
+  #controller: Dispatcher.DispatchController | undefined
+  #answer: Writable | undefined
+  #gone = false
+  #lastRefusal: string | undefined
+
+  constructor(
+    found: Found,
+    request: Outgoing,
+    client: Client,
+    tasks: Tasks,
+    limits: Limits,
+    done: () => void,
+  ) {
+    this.#found = found
+    this.#request = request
+    this.#client = client
+    this.#tasks = tasks
+    this.#limits = limits
+    this.#done = done
+  }
+
+  /** Chooses a task and sends it the request; without one to choose, waits for news of the service's tasks. */
+  start() {
+    if (this.#gone) return this.#finish()
+    const { rotation, port } = this.#found
+    const target = rotation.take(port)
+    if (target === undefined) return this.#wait()
+    this.#target = target
+    this.#sent = false
+    this.#tasks.to(target, port).dispatch(this.#request as Dispatcher.DispatchOptions, this)
+  }
+
+  /** The client has gone away: nobody waits for the answer any more. */
+  leave() {
+    this.#gone = true
+    this.#controller?.abort(new Error('The client has gone away'))
+  }
+
+  /** A service without tasks holds its requests here; who wakes services from zero does it here (issue 5). */
+  #wait() {
+    const { rotation, port } = this.#found
+    const targets = rotation.route?.targets.filter((target) => target.ports[port] !== undefined) ?? []
+    const limit = targets.length === 0 ? this.#limits.holdMs : this.#limits.refusedMs
+    const left = limit - (performance.now() - this.#began)
+    if (left > 0) {
+      rotation.news(left).then(() => this.start())
+      return
+    }
+    const service = rotation.route?.service ?? ''
+    this.#refuse(
+      targets.length === 0
+        ? noTask(service, rotation.route?.why)
+        : noneListens(service, port, this.#lastRefusal ?? 'each has just refused one'),
+    )
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController) {
+    this.#controller = controller
+    if (this.#gone) return controller.abort(new Error('The client has gone away'))
+    this.#sent = true
+    this.#sends++
+    this.#found.rotation.accepted(this.#target!.task)
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _: unknown, socket: Duplex) {
+    const task = this.#target!.task
+    this.#target = undefined
+    socket.once('close', () => {
+      this.#found.rotation.ended(task)
+      this.#finish()
+    })
+    this.#client.switched(status, towardsClient(controller.rawHeaders as Buffer[]), socket)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _: unknown,
+    statusText?: string,
+  ) {
+    if (status < 200) return
+    this.#answer = this.#client.begin(
+      status,
+      statusText ?? '',
+      towardsClient(controller.rawHeaders as Buffer[]),
+    )
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer) {
+    if (this.#answer!.write(chunk)) return
+    controller.pause()
+    this.#answer!.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd() {
+    this.#release()
+    this.#answer!.end()
+    this.#finish()
+  }
+
+  onResponseError(_: unknown, error: Error & { code?: string }) {
+    const target = this.#target
+    this.#release()
+    if (this.#gone) return this.#finish()
+    if (this.#answer) {
+      // What came so far has been passed on: only a broken connection says that it was not all.
+      this.#client.cut()
+      return this.#finish()
+    }
+    const broken = error instanceof Broken ? error : undefined
+    if (broken) return this.#refuse(this.#brokenUpload(broken))
+    if (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED')
+      return this.#refuse(badRequest(error.message))
+    if (error.code === 'UND_ERR_HEADERS_TIMEOUT')
+      return this.#refuse(lateAnswer(this.#service, this.#limits.answerMs / 1_000))
+    if (!this.#sent) {
+      this.#lastRefusal = error.message || error.code || String(error)
+      if (target && !OURS.has(error.code ?? '')) this.#found.rotation.refused(target.task)
+    }
+    const again = mayTryAgain({
+      method: this.#request.method,
+      at: this.#sent ? 'sent' : 'connecting',
+      bodyBegun: this.#request.body?.begun ?? false,
+      sends: this.#sends,
+    })
+    if (again) return this.start()
+    this.#refuse(brokenAnswer(this.#service, error.message || String(error.code)))
+  }
+
+  get #service(): string {
+    return this.#found.rotation.route?.service ?? ''
+  }
+
+  #brokenUpload({ how }: Broken): Refused {
+    if (how === 'too large') return bodyTooLarge(this.#limits.bodyBytes)
+    return how === 'stalled'
+      ? bodyStalled(this.#limits.silenceMs / 1_000)
+      : badRequest('its body was cut off')
+  }
+
+  #release() {
+    if (this.#target) this.#found.rotation.ended(this.#target.task)
+    this.#target = undefined
+    this.#controller = undefined
+  }
+
+  #refuse(refused: Refused) {
+    this.#client.refuse(refused)
+    this.#finish()
+  }
+
+  #finish() {
+    this.#done()
+  }
+}

@@ -1,0 +1,28 @@
+import { randomUUID } from 'node:crypto'
+import type { GatewayConfig } from '../../infra/config.ts'
+import { type Directory, openDirectory } from './directory.ts'
+import type { Limits } from './exchange.ts'
+import type { GatewayPorts } from './rotation.ts'
+import { openTasks, type Tasks } from './tasks.ts'
+
+export interface Gateway {
+  readonly directory: Directory
+  readonly tasks: Tasks
+  readonly limits: Limits
+}
+
+/** A task that has just been started may not listen for a while; its clients rather wait than fail. */
+const REFUSED_MS = 10_000
+const SILENCE_MS = 300_000
+
+export function openGateway(
+  ports: GatewayPorts,
+  { pollMs, answerMs, holdMs, bodyBytes }: GatewayConfig,
+): Gateway {
+  const tasks = openTasks({ answerMs, silenceMs: SILENCE_MS })
+  return {
+    tasks,
+    directory: openDirectory(ports, { gateway: randomUUID(), pollMs, onGone: tasks.leave }),
+    limits: { answerMs, holdMs, refusedMs: REFUSED_MS, bodyBytes, silenceMs: SILENCE_MS },
+  }
+}

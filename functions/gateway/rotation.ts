@@ -1,0 +1,275 @@
+import { choose, passOverMs } from '../../domain/balance.ts'
+import type { Scope, Stored } from '../../domain/decision.ts'
+import { IDLE_MS, isHeld, isNews, leaseTtl, nextLease, released } from '../../domain/gateway-lease.ts'
+import * as keys from '../../domain/keys.ts'
+import type { GatewayLease, Route, Target } from '../../domain/model.ts'
+import type { Queue, Store } from '../../domain/ports.ts'
+import type { Log } from '../../infra/log.ts'
+
+/** All that the gateway works with besides connections. */
+export interface GatewayPorts {
+  readonly store: Store
+  readonly queue: Queue
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly scope: Omit<Scope, 'caller'>
+  readonly log: Log
+}
+
+export interface RotationOptions {
+  /** Of this process. */
+  readonly gateway: string
+  /** How often a route in use is read again. */
+  readonly pollMs: number
+  /** Told of tasks that have left. */
+  readonly onGone?: ((task: string) => void) | undefined
+}
+
+/** The tasks of one service as this gateway sees them: who is in rotation, and how many answers each still owes. */
+export interface Rotation {
+  /** The route that is gone by; absent before it has been read, and when there is none any more. */
+  readonly route: Route | undefined
+  /** Whether requests may be sent by it at once; otherwise `open` first. */
+  readonly isOpen: boolean
+  /** Takes the lease and reads the route. Away from the table, what was read last stands; throws where nothing was. */
+  open(): Promise<void>
+  /** Takes a place in flight at the task it answers, which `ended` gives back. */
+  take(port: number): Target | undefined
+  ended(task: string): void
+  refused(task: string): void
+  accepted(task: string): void
+  /** Until something about the tasks changes, a task that refused may be tried again, or the time is over. */
+  news(ms: number): Promise<void>
+  /** Gives the lease up. */
+  release(): Promise<void>
+}
+
+/**
+ * Going by one route. The order is what makes it safe: the lease is written, then the route is read, and only then is
+ * it gone by; so whoever takes a task out of the route and then looks at the leases finds this one (DESIGN 3, Law 5).
+ */
+export function openRotation(
+  ports: GatewayPorts,
+  name: Pick<Route, 'cluster' | 'service'>,
+  options: RotationOptions,
+): Rotation {
+  const { store, queue, now, scope, log } = ports
+  const routeKey = keys.route(scope, name.cluster, name.service)
+  const leaseKey = keys.gatewayLease(scope, name.cluster, name.service, options.gateway)
+  const serviceKey = keys.service(scope, name.cluster, name.service)
+
+  let route: Stored<Route> | undefined
+  let lease: { readonly rev: number; readonly record: GatewayLease } | undefined
+  let opening: Promise<void> | undefined
+  let stepping: Promise<void> | undefined
+  let again = false
+  let timer: NodeJS.Timeout | undefined
+  let lastUsed = 0
+  let away = false
+  let untold = false
+  let turn = 0
+  const inFlight = new Map<string, number>()
+  const refusals = new Map<string, { readonly count: number; readonly until: number }>()
+  const waiting = new Set<() => void>()
+
+  const read = async (): Promise<Stored<Route> | undefined> =>
+    (await store.get([routeKey]))[0] as Stored<Route> | undefined
+
+  const goBy = (next: Stored<Route> | undefined) => {
+    const before = route
+    route = next
+    if (before?.rev === next?.rev && before?.record.uid === next?.record.uid) return
+    const there = new Set(next?.record.targets.map(({ task }) => task))
+    for (const { task } of before?.record.targets ?? []) {
+      if (there.has(task)) continue
+      refusals.delete(task)
+      options.onGone?.(task)
+    }
+    for (const wake of waiting) wake()
+  }
+
+  const write = async (record: GatewayLease): Promise<void> => {
+    const change = { key: leaseKey, record, ttl: leaseTtl(now()) }
+    for (let attempt = 0; attempt < 3; attempt++) {
+      if ((await store.write({ ...change, expect: lease?.rev ?? 'absent' })) === 'written') {
+        lease = { rev: (lease?.rev ?? 0) + 1, record }
+        return
+      }
+      // An earlier try that took effect unseen, or one whose time to live is over.
+      const found = (await store.get([leaseKey]))[0] as Stored<GatewayLease> | undefined
+      lease = found && { rev: found.rev, record: found.record }
+    }
+    throw new Error(`The lease of ${leaseKey.sk} keeps changing under its only writer`)
+  }
+
+  const standing = (by: Stored<Route>) => ({
+    gateway: options.gateway,
+    route: by,
+    inFlight: [...inFlight.keys()],
+  })
+
+  /** The lease first, with a revision that has been read, then the route again: what that says is gone by. */
+  const begin = async (): Promise<void> => {
+    for (let seen = await read(); ; ) {
+      if (seen === undefined) return goBy(undefined)
+      const next = nextLease(undefined, standing(seen), now())!
+      await write(next)
+      const read2 = await read()
+      if (read2 === undefined || read2.record.uid === next.uid) return goBy(read2)
+      seen = read2
+    }
+  }
+
+  const tell = async (): Promise<void> => {
+    untold = true
+    await queue.send([{ wake: { key: serviceKey } }])
+    untold = false
+  }
+
+  const look = async (): Promise<void> => {
+    const next = await read()
+    if (next && next.record.uid !== route?.record.uid) return begin()
+    goBy(next)
+    if (next) {
+      const due = nextLease(lease?.record, standing(next), now())
+      if (due) {
+        const news = lease !== undefined && isNews(lease.record, due)
+        await write(due)
+        if (news) untold = true
+      }
+    }
+    if (untold) await tell()
+  }
+
+  const inUse = () => inFlight.size > 0 || waiting.size > 0 || now() - lastUsed < IDLE_MS
+
+  const step = async (): Promise<void> => {
+    try {
+      // Once it has lapsed, nobody has waited for this gateway: begin as if it were the first time.
+      if (inUse()) await (isHeld(lease?.record, now()) ? look() : begin())
+      else await letGo()
+      if (away) log('warn', 'The table answers again', { route: routeKey.sk })
+      away = false
+    } catch (error) {
+      if (!away)
+        log('warn', 'The table or the queue is away; the route that was read last is gone by', {
+          route: routeKey.sk,
+          error,
+        })
+      away = true
+    }
+  }
+
+  /** One step at a time; a call during one asks for another. */
+  const poke = (): Promise<void> => {
+    again = true
+    clearTimeout(timer)
+    timer = undefined
+    stepping ??= (async () => {
+      while (again) {
+        again = false
+        await step()
+      }
+    })().finally(() => {
+      stepping = undefined
+      if (inUse() || (away && lease !== undefined)) schedule()
+    })
+    return stepping
+  }
+  const schedule = () => {
+    timer ??= setTimeout(poke, options.pollMs)
+  }
+
+  const letGo = async (): Promise<void> => {
+    const held = lease
+    if (held && held.record.until > now()) await write(released(held.record))
+  }
+
+  const isOpen = () => route !== undefined && (isHeld(lease?.record, now()) || away)
+
+  return {
+    get route() {
+      return route?.record
+    },
+    get isOpen() {
+      return isOpen()
+    },
+    open() {
+      lastUsed = now()
+      opening ??= begin()
+        .then(
+          () => {
+            away = false
+          },
+          (error) => {
+            if (route === undefined) throw error
+            if (!away)
+              log('warn', 'The table is away; the route that was read last is gone by', {
+                route: routeKey.sk,
+                error,
+              })
+            away = true
+          },
+        )
+        .finally(() => {
+          opening = undefined
+          if (route !== undefined) schedule()
+        })
+      return opening
+    },
+    take(port) {
+      lastUsed = now()
+      if (timer === undefined && stepping === undefined) schedule()
+      const chosen = choose(
+        route?.record.targets ?? [],
+        port,
+        (task) => inFlight.get(task) ?? 0,
+        (task) => (refusals.get(task)?.until ?? 0) > lastUsed,
+        turn++,
+      )
+      if (chosen) inFlight.set(chosen.task, (inFlight.get(chosen.task) ?? 0) + 1)
+      return chosen
+    },
+    ended(task) {
+      const left = (inFlight.get(task) ?? 1) - 1
+      if (left > 0) {
+        inFlight.set(task, left)
+        return
+      }
+      inFlight.delete(task)
+      // Somebody may wait for just this to stop the task.
+      if (!route?.record.targets.some((target) => target.task === task)) poke()
+    },
+    refused(task) {
+      const count = (refusals.get(task)?.count ?? 0) + 1
+      refusals.set(task, { count, until: now() + passOverMs(count) })
+    },
+    accepted(task) {
+      if (refusals.size > 0) refusals.delete(task)
+    },
+    news(ms) {
+      lastUsed = now()
+      const soonest = Math.min(
+        ms,
+        ...[...refusals.values()].map(({ until }) => Math.max(1, until - lastUsed)),
+      )
+      schedule()
+      return new Promise((resolve) => {
+        const wake = () => {
+          clearTimeout(alarm)
+          waiting.delete(wake)
+          resolve()
+        }
+        const alarm = setTimeout(wake, soonest)
+        waiting.add(wake)
+      })
+    },
+    async release() {
+      clearTimeout(timer)
+      timer = undefined
+      lastUsed = 0
+      await stepping
+      await letGo()
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import { listen, openFront } from '../../functions/gateway/front.ts'
+import { openGateway } from '../../functions/gateway/gateway.ts'
+import { readConfig } from '../../infra/config.ts'
+import { dynamoStore } from '../../infra/dynamo.ts'
+import { logAt } from '../../infra/log.ts'
+import { sqsQueue } from '../../infra/sqs.ts'
+
+/** The gateway as a process of its own: `node local/gateway/main.ts`, configured by its environment. */
+const CLOSE_MS = 4_000
+
+const config = readConfig()
+const log = logAt(config.logLevel)
+const ports = {
+  store: dynamoStore(config),
+  queue: sqsQueue(config),
+  now: Date.now,
+  scope: { account: config.account, region: config.region },
+  log,
+}
+const front = openFront({ ports, ...openGateway(ports, config.gateway) })
+await listen(front, Number(process.env.SLIPWAY_GATEWAY_PORT), '127.0.0.1')
+
+let ending = false
+const end = () => {
+  if (ending) return
+  ending = true
+  front.close(CLOSE_MS).then(
+    () => process.exit(0),
+    (error) => {
+      log('warn', 'The gateway did not close cleanly; its leases end by themselves', { error })
+      process.exit(1)
+    },
+  )
+}
+process.on('SIGTERM', end)
+process.on('SIGINT', end)
