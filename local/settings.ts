@@ -27,6 +27,8 @@ export const variables = `
   SLIPWAY_PREPARED   network namespaces kept ready for tasks to come
   SLIPWAY_MEMORY     MiB that tasks may reserve together (nine tenths of the engine's)
   SLIPWAY_MAX_TASKS  how many tasks there may be at once (128 for each CPU, 900 at most)
+  SLIPWAY_TASK_ADDRESSES
+                     own, or published: tasks are reached at loopback ports (as the engine needs)
   SLIPWAY_HELLO      no: the first start runs no hello task
   SLIPWAY_LOG        debug, info, warn or error (warn)
   DOCKER_HOST        unix:///path of the engine, where it is not in a usual place`
@@ -43,6 +45,9 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     if (value && !/^[1-9]\d*$/.test(value))
       throw new Error(`${name} is ${value}, and it is a whole number from 1.`)
   }
+  const addresses = env.SLIPWAY_TASK_ADDRESSES
+  if (addresses && addresses !== 'own' && addresses !== 'published')
+    throw new Error(`SLIPWAY_TASK_ADDRESSES is ${addresses}, and it is own or published.`)
   const data = dataDirectory(env.SLIPWAY_DATA || '.slipway')
   return {
     port,

@@ -18,6 +18,7 @@ import {
   until,
 } from '../contract/capacity.ts'
 import { engineOrReason } from '../support/engine.ts'
+import { eventually } from '../support/slipway.ts'
 
 const found = await engineOrReason()
 const installation = randomBytes(4).toString('hex')
@@ -159,6 +160,39 @@ describe.skipIf('reason' in found)(
         )
         expect(answer).toEqual({ sees: 'absent' })
         await open().stop(first.task, 'remove')
+      })
+
+      test('where addresses cannot be reached, ports are published on loopback, and said', async () => {
+        const taskAddresses = 'published'
+        const desktop = () => dockerCapacity({ dockerSocket: socket, installation, taskAddresses })
+        await prepareNamespace(await connect(socket), installation, 'portless')
+        const web = (port: number, name: string) =>
+          shell(HELLO_IMAGE, `exec httpd -f -p ${port} -h /`, {
+            name,
+            portMappings: [{ containerPort: port }, { containerPort: 53, protocol: 'udp' }],
+          })
+        const order = orderOf(newTask(), [web(8080, 'app'), web(8081, 'other')])
+        const seen = await desktop().launch(order)
+        const port = expect.any(Number)
+        expect(seen).toMatchObject({ sees: 'present', published: { 8080: port, 8081: port, 53: port } })
+        const published = seen.sees === 'present' ? seen.published : undefined
+        expect(await desktop().observe(order.task)).toMatchObject({ published })
+        expect(await desktop().launch(order)).toMatchObject({ published })
+        for (const inside of [8080, 8081]) {
+          const url = `http://127.0.0.1:${published?.[inside]}/etc/group`
+          expect((await eventually(() => fetch(url))).status).toBe(200)
+        }
+        const found = await docker.getContainer(`slipway-${installation}-task-${order.task.id}`).inspect()
+        const hosts = Object.values(found.NetworkSettings.Ports).flatMap((bound) =>
+          bound.map((b) => b.HostIp),
+        )
+        expect(new Set(hosts)).toEqual(new Set(['127.0.0.1']))
+
+        // Without ports a prepared namespace will do; and where addresses can be reached, with ports as well.
+        const portless = orderOf(newTask(), [shell(HELLO_IMAGE, 'sleep 600')])
+        expect(await desktop().launch(portless)).not.toHaveProperty('published')
+        expect(await open().observe(order.task)).not.toHaveProperty('published')
+        await Promise.all([order, portless].map(({ task }) => open().stop(task, 'remove')))
       })
 
       test('a launch that died between making and starting is finished by a later one', async () => {

@@ -1,6 +1,6 @@
 import { type Capacity, type Observation, Unavailable } from '../../../domain/ports.ts'
 import { agentAt } from './agent-client.ts'
-import { connect, type Engine, isAway, statusOf, wordsOf } from './engine.ts'
+import { connect, type Engine, isAway, statusOf, type TaskAddresses, wordsOf } from './engine.ts'
 import { type Ground, launch } from './launch.ts'
 import { listTasks } from './list.ts'
 import { lookAt, observationOf } from './look.ts'
@@ -18,6 +18,8 @@ export interface DockerOptions {
   /** MiB that tasks may reserve together, and how many there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
+  /** Without it, what the engine is says which. */
+  readonly taskAddresses?: TaskAddresses | undefined
   /** For naming a task of which only its namespace is left. */
   readonly account?: string | undefined
   readonly region?: string | undefined
@@ -30,7 +32,7 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
   const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom() }
   const stopping: Stopping = new Set()
-  const engine = connection(options.dockerSocket)
+  const engine = connection(options)
   const asked = { memory: options.memory, tasks: options.maxTasks }
   const ground = async (): Promise<Ground> => {
     const connected = await engine()
@@ -61,10 +63,10 @@ export function dockerCapacity(options: DockerOptions): Capacity {
 }
 
 /** Connects once; a connection that failed is tried again by the next call. */
-function connection(socket: string): () => Promise<Engine> {
+function connection({ dockerSocket, taskAddresses }: DockerOptions): () => Promise<Engine> {
   let known: Promise<Engine> | undefined
   return () => {
-    known ??= connect(socket).catch((error) => {
+    known ??= connect(dockerSocket, taskAddresses).catch((error) => {
       known = undefined
       throw error
     })

@@ -10,6 +10,8 @@ export interface Engine {
   /** MiB. */
   readonly memory: number
   readonly cpus: number
+  /** Whether a task's ports are published on this machine's loopback, because its own address cannot be reached from it. */
+  readonly publishes: boolean
 }
 
 /** Debian's engine (20.10) speaks 1.41; Docker 29 speaks nothing older than 1.44. */
@@ -20,7 +22,7 @@ const number = (version: string) => {
   return major * 1000 + minor
 }
 
-export async function connect(socket: string): Promise<Engine> {
+export async function connect(socket: string, addresses?: TaskAddresses): Promise<Engine> {
   const asked = new Docker({ socketPath: socket })
   const [version, info] = await within(5000, Promise.all([asked.version(), asked.info()]))
   const oldest = (version as { MinAPIVersion?: string }).MinAPIVersion ?? SPOKEN
@@ -32,7 +34,22 @@ export async function connect(socket: string): Promise<Engine> {
     swapLimit: info.SwapLimit === true,
     memory: Math.floor(info.MemTotal / 2 ** 20),
     cpus: info.NCPU,
+    publishes: publishesPorts(info, process.platform, addresses),
   }
+}
+
+/** How a task is reached from outside the engine: at its own address, or at loopback ports that stand for its own. */
+export type TaskAddresses = 'own' | 'published'
+
+/** Desktop engines and those of other systems run in a machine of their own, rootless ones in a network of their own. */
+export function publishesPorts(
+  engine: { readonly OperatingSystem?: string; readonly SecurityOptions?: readonly string[] | null },
+  platform: NodeJS.Platform,
+  addresses?: TaskAddresses,
+): boolean {
+  if (addresses !== undefined) return addresses === 'published'
+  if (platform !== 'linux' || engine.OperatingSystem === 'Docker Desktop') return true
+  return engine.SecurityOptions?.includes('name=rootless') === true
 }
 
 /** The engine did not answer in time. */

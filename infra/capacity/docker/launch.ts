@@ -5,7 +5,16 @@ import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/po
 import type { AgentClient } from './agent-client.ts'
 import { ask, type Engine, isAway, isNoRoom, statusOf, unless, wordsOf } from './engine.ts'
 import { askForImages, checkImages, type ImagesSeen } from './images.ts'
-import { type Body, bodyOf, type Look, lookAt, type Namespace, observationOf } from './look.ts'
+import {
+  type Body,
+  bodyOf,
+  type Look,
+  lookAt,
+  type Namespace,
+  observationOf,
+  type Reached,
+  reachedBy,
+} from './look.ts'
 import { claimNamespace, makeNamespace, type Pool, shapeOf } from './namespace.ts'
 import * as names from './naming.ts'
 import { admit, type Limits, launched, listerOf, type Room, reservedBy } from './room.ts'
@@ -118,7 +127,7 @@ async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Ob
 }
 
 async function claim({ engine, installation, pool }: Ground, order: LaunchOrder): Promise<string | 'taken'> {
-  const shape = shapeOf(order.definition)
+  const shape = shapeOf(order.definition, engine.publishes)
   if (shape === undefined) {
     const prepared = await claimNamespace(engine, installation, order.task.id, pool)
     if (prepared === 'taken') return prepared
@@ -198,14 +207,14 @@ async function startRound(
   const ids = made.flatMap((m) => (m.made === 'to start' ? [m.id] : []))
   const first = work.fresh && before.bodies.length === 0
   // Before anything starts: what has run in a place that was never ours would have to run again (Law 4).
-  const address = first ? await addressOf(ground, order, work) : before.namespace?.address
-  if (address === LOST) {
+  const reached = first ? await reachedIn(ground, order, work) : before.namespace?.reached
+  if (reached === LOST) {
     await removeMine(ground, work)
     return lookAt(ground.engine, ground.installation, order.task.id)
   }
   const started = await Promise.all(ids.map((id) => start(ground, order, id)))
   const alone = work.fresh && made.every((m) => m.made === 'to start' || m.made === 'failed')
-  if (alone && started.every((s) => s === 'started')) return lookInside(ground, before, work, address, ids)
+  if (alone && started.every((s) => s === 'started')) return lookInside(ground, before, work, reached, ids)
   return lookAt(ground.engine, ground.installation, order.task.id)
 }
 
@@ -214,12 +223,12 @@ async function lookInside(
   { engine }: Ground,
   before: Look,
   { namespaceId }: Work,
-  address: string | undefined,
+  reached: Reached | undefined,
   ids: readonly string[],
 ): Promise<Look> {
   const bodies = await Promise.all(ids.map((id) => bodyOf(engine, id)))
   return {
-    namespace: { id: namespaceId, state: 'running', address },
+    namespace: { id: namespaceId, state: 'running', reached },
     bodies: [...before.bodies, ...bodies.filter((body) => body !== undefined)],
   }
 }
@@ -304,19 +313,21 @@ async function start({ engine }: Ground, order: LaunchOrder, id: string): Promis
 /** The task's name is no longer this launch's namespace: it was stopped, or two launches claimed one at once. */
 const LOST = Symbol('lost')
 
-async function addressOf(
+async function reachedIn(
   { engine, installation }: Ground,
   order: LaunchOrder,
   place: Place,
-): Promise<string | undefined | typeof LOST> {
+): Promise<Reached | typeof LOST> {
   try {
     const info = await ask(
       engine.docker.getContainer(names.namespaceName(installation, order.task.id)).inspect(),
     )
     if (info.Id !== place.namespaceId || !info.State.Running) return LOST
-    return Object.values(info.NetworkSettings.Networks)
-      .map((network) => network.IPAddress)
-      .find((address) => address)
+    const ports = Object.entries(info.NetworkSettings.Ports ?? {}).flatMap(([port, bindings]) => {
+      const [within, protocol = ''] = port.split('/')
+      return (bindings ?? []).map(({ HostPort }) => [Number(within), protocol, Number(HostPort)] as const)
+    })
+    return reachedBy(engine, info.NetworkSettings.Networks, ports)
   } catch (error) {
     if (statusOf(error) === 404) return LOST
     throw error

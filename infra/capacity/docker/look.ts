@@ -17,8 +17,11 @@ export interface Namespace {
    * removed, or by hand, or by an engine that went down) and keeps its name from late launches; `fence`: never lived.
    */
   readonly state: 'made' | 'running' | 'ended' | 'fence'
-  readonly address?: string | undefined
+  readonly reached?: Reached | undefined
 }
+
+/** Where a task is found from outside: as it is observed. */
+export type Reached = Pick<Extract<Observation, { sees: 'present' }>, 'address' | 'published'>
 
 /** One container of a task. */
 export interface Body {
@@ -36,7 +39,11 @@ export async function lookAt(engine: Engine, installation: string, taskId: strin
   const containers = listed.filter((c) => c.Labels[names.ROLE] === 'container')
   const bodies = await Promise.all(containers.map((c) => bodyOf(engine, c.Id)))
   return {
-    namespace: namespace && { id: namespace.Id, state: stateOf(namespace), address: addressOf(namespace) },
+    namespace: namespace && {
+      id: namespace.Id,
+      state: stateOf(namespace),
+      reached: reachedAt(engine, namespace),
+    },
     bodies: bodies.filter((body) => body !== undefined),
   }
 }
@@ -49,11 +56,29 @@ export function stateOf(info: ContainerInfo): Namespace['state'] {
   return info.State === 'running' || info.State === 'paused' ? 'running' : 'ended'
 }
 
-function addressOf(info: ContainerInfo): string | undefined {
+function reachedAt(engine: Engine, info: ContainerInfo): Reached | undefined {
   if (info.State !== 'running') return undefined
-  return Object.values(info.NetworkSettings.Networks)
+  return reachedBy(
+    engine,
+    info.NetworkSettings.Networks,
+    info.Ports.map((port) => [port.PrivatePort, port.Type, port.PublicPort]),
+  )
+}
+
+/** Ports as `[within, protocol, on this machine]`; where one is bound for both protocols, TCP is meant. */
+export function reachedBy(
+  { publishes }: Pick<Engine, 'publishes'>,
+  networks: Readonly<Record<string, { readonly IPAddress: string }>>,
+  ports: readonly (readonly [number, string, number | undefined])[],
+): Reached {
+  const address = Object.values(networks)
     .map((network) => network.IPAddress)
-    .find((address) => address)
+    .find((one) => one)
+  const published: Record<number, number> = {}
+  for (const [within, protocol, outside] of ports)
+    if (publishes && outside && (protocol === 'tcp' || published[within] === undefined))
+      published[within] = outside
+  return { address, ...(Object.keys(published).length > 0 && { published }) }
 }
 
 /** `undefined` when it has been removed since. */
@@ -141,5 +166,5 @@ export function observationOf({ namespace, bodies }: Look): Observation {
       ? { ...seen, reason: 'The network of the task was removed outside of Slipway' }
       : seen,
   )
-  return { sees: 'present', containers, address: namespace?.address }
+  return { sees: 'present', containers, ...namespace?.reached }
 }

@@ -1,4 +1,4 @@
-import type { ContainerDefinition, TaskDefinition } from '@aws-sdk/client-ecs'
+import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import type { ContainerCreateOptions } from 'dockerode'
 import type { LaunchOrder } from '../../../domain/ports.ts'
 import { ask, type Engine, statusOf, unless, wordsOf } from './engine.ts'
@@ -32,13 +32,14 @@ const BASE: Shape = {
 
 /**
  * The namespace a definition needs; `undefined` when a prepared one will do. Hostname, hosts, resolver, ports and
- * network settings belong to the namespace and are fixed when it is made. A host port is bound only when bridge
- * mode asks for a particular one: under awsvpc every task has an address of its own.
+ * network settings belong to the namespace and are fixed when it is made. A host port is bound when bridge mode asks
+ * for a particular one, and where the engine `publishes`: elsewhere every task is reached at an address of its own.
  */
-export function shapeOf(definition: TaskDefinition): Shape | undefined {
+export function shapeOf(definition: TaskDefinition, publishes: boolean): Shape | undefined {
   const containers = definition.containerDefinitions ?? []
-  const bindings =
-    definition.networkMode === 'bridge' || definition.networkMode === undefined ? hostPorts(containers) : {}
+  const isolated = containers.length > 0 && containers.every((c) => c.disableNetworking)
+  const alone = isolated || definition.networkMode === 'none'
+  const bindings = alone ? {} : portBindings(definition, publishes)
   const hostname = containers.find((c) => c.hostname)?.hostname
   const hosts = [
     ...containers.flatMap((c) => (c.extraHosts ?? []).map((h) => `${h.hostname}:${h.ipAddress}`)),
@@ -47,14 +48,12 @@ export function shapeOf(definition: TaskDefinition): Shape | undefined {
   const dns = containers.flatMap((c) => c.dnsServers ?? [])
   const search = containers.flatMap((c) => c.dnsSearchDomains ?? [])
   const net = Object.assign({}, ...containers.map((c) => sysctls(c, (name) => name.startsWith('net.'))))
-  const isolated = containers.length > 0 && containers.every((c) => c.disableNetworking)
   const plain =
     [bindings, net].every((o) => Object.keys(o).length === 0) &&
     [hosts, dns, search].every((list) => list.length === 0) &&
     !hostname &&
     definition.ipcMode !== 'task' &&
-    definition.networkMode !== 'none' &&
-    !isolated
+    !alone
   if (plain) return undefined
   return {
     spec: {
@@ -63,7 +62,7 @@ export function shapeOf(definition: TaskDefinition): Shape | undefined {
     },
     host: {
       ...BASE.host,
-      ...((definition.networkMode === 'none' || isolated) && { NetworkMode: 'none', ExtraHosts: [] }),
+      ...(alone && { NetworkMode: 'none', ExtraHosts: [] }),
       ...(hosts.length > 0 && { ExtraHosts: [...(BASE.host.ExtraHosts as string[]), ...hosts] }),
       ...(dns.length > 0 && { Dns: dns }),
       ...(search.length > 0 && { DnsSearch: search }),
@@ -74,11 +73,21 @@ export function shapeOf(definition: TaskDefinition): Shape | undefined {
   }
 }
 
-function hostPorts(containers: readonly ContainerDefinition[]): Record<string, { HostPort: string }[]> {
-  const asked = containers.flatMap((c) => c.portMappings ?? []).filter((p) => p.hostPort && p.containerPort)
-  return Object.fromEntries(
-    asked.map((p) => [`${p.containerPort}/${p.protocol ?? 'tcp'}`, [{ HostPort: String(p.hostPort) }]]),
-  )
+/** Published ports are the engine's choice, and for this machine only. */
+function portBindings(
+  { networkMode = 'bridge', containerDefinitions = [] }: TaskDefinition,
+  publishes: boolean,
+): Record<string, { HostIp?: string; HostPort: string }[]> {
+  const bindings: ReturnType<typeof portBindings> = {}
+  for (const { containerPort, hostPort, protocol } of containerDefinitions.flatMap(
+    (c) => c.portMappings ?? [],
+  )) {
+    if (!containerPort) continue
+    const port = `${containerPort}/${protocol ?? 'tcp'}`
+    if (networkMode === 'bridge' && hostPort) bindings[port] = [{ HostPort: String(hostPort) }]
+    else if (publishes) bindings[port] = [{ HostIp: '127.0.0.1', HostPort: '' }]
+  }
+  return bindings
 }
 
 const pause = (
