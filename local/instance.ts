@@ -5,7 +5,7 @@ import { buildFunctions } from '../infra/build.ts'
 import { purge, purgeIdle } from '../infra/capacity/docker/index.ts'
 import { askJson } from './ask-http.ts'
 import { openControl } from './control.ts'
-import { freePort } from './port.ts'
+import { accepts, freePort } from './port.ts'
 import { keepRunning } from './processes.ts'
 import { openQueues } from './queue.ts'
 import { type Settings, socketPath } from './settings.ts'
@@ -13,6 +13,8 @@ import { openTable } from './table.ts'
 
 export interface Instance {
   readonly endpoint: string
+  /** The front door of services. */
+  readonly gateway: string
   /** Stops in order: no more requests, batches finished, agent, queue and table closed. Tasks keep running. */
   stop(): Promise<void>
   /** Ends every process at once. */
@@ -23,7 +25,7 @@ export interface Instance {
 
 const READY_MS = 60_000
 
-/** Everything of one machine but the engine: the table, the queue, the agent and the functions, up and answering. */
+/** Everything of one machine but the engine: the table, the queue, the agent, the functions and the gateway, up and answering. */
 export async function startInstance(
   settings: Settings & { readonly afterKill: boolean },
   dockerSocket: Promise<string>,
@@ -31,8 +33,10 @@ export async function startInstance(
 ): Promise<Instance> {
   const { data, region, installation } = settings
   // The processes of one that was killed may take a moment to notice.
-  const port = await freePort(settings.port, settings.afterKill ? 10_000 : 0)
+  const patience = settings.afterKill ? 10_000 : 0
+  const port = await freePort(settings.port, patience)
   const endpoint = `http://127.0.0.1:${port}`
+  const gatewayPort = await freePort(settings.gatewayPort, patience, 'SLIPWAY_GATEWAY_PORT')
   const [table, queues, socket] = await Promise.all([
     openTable(join(data, 'table')),
     openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
@@ -44,6 +48,7 @@ export async function startInstance(
   const env = {
     SLIPWAY_LOCAL: '1',
     SLIPWAY_PORT: String(port),
+    SLIPWAY_GATEWAY_PORT: String(gatewayPort),
     SLIPWAY_DATA: data,
     SLIPWAY_REGION: region,
     SLIPWAY_ACCOUNT: settings.account,
@@ -65,6 +70,7 @@ export async function startInstance(
     SLS_NOTIFICATIONS_MODE: 'off',
   }
   const agent = keepRunning({ name: 'agent', args: ['local/agent/main.ts'], env, say })
+  const gateway = keepRunning({ name: 'gateway', args: ['local/gateway/main.ts'], env, say })
   const functions = keepRunning({
     name: 'functions',
     args: ['node_modules/osls/bin/serverless.js', 'offline', 'start', '--stage', 'local'],
@@ -82,15 +88,16 @@ export async function startInstance(
     await answers(agent, () => askJson({ socketPath: agentSocket, path: '/health' }))
     return purged
   })
-  const failed = Promise.race([agent.failed, functions.failed])
+  const failed = Promise.race([agent.failed, functions.failed, gateway.failed])
   failed.catch(() => undefined)
 
   const instance: Instance = {
     endpoint,
+    gateway: `http://127.0.0.1:${gatewayPort}`,
     failed,
     async stop() {
       agent.mayEnd()
-      await functions.stop()
+      await Promise.all([functions.stop(), gateway.stop()])
       await agent.stop()
       control.close()
       await queues.close()
@@ -100,11 +107,13 @@ export async function startInstance(
     },
     kill() {
       functions.kill()
+      gateway.kill()
       agent.kill()
     },
   }
   try {
     await answers(instance, () => askJson({ host: '127.0.0.1', port, path: '/health' }))
+    await answers(instance, () => accepts(gatewayPort))
   } catch (error) {
     await instance.stop()
     throw error

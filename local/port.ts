@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** The port itself, or a free one for 0; waits a while for one that is just being given up. */
-export async function freePort(port: number, patienceMs: number): Promise<number> {
+export async function freePort(port: number, patienceMs: number, variable = 'SLIPWAY_PORT'): Promise<number> {
   for (const until = Date.now() + patienceMs; ; await pause(50)) {
     try {
-      return await tryPort(port)
+      return await tryPort(port, variable)
     } catch (error) {
       if (Date.now() >= until) throw error
     }
@@ -14,7 +14,7 @@ export async function freePort(port: number, patienceMs: number): Promise<number
 }
 
 /** Fails with a sentence that says by whom the port is taken. */
-function tryPort(port: number): Promise<number> {
+function tryPort(port: number, variable: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.on('error', (error: NodeJS.ErrnoException) => {
@@ -22,7 +22,7 @@ function tryPort(port: number): Promise<number> {
       const who = holderOf(port)
       reject(
         new Error(
-          `Port ${port} is taken${who ? ` by ${who}` : ''}: stop that, or set SLIPWAY_PORT to another port.`,
+          `Port ${port} is taken${who ? ` by ${who}` : ''}: stop that, or set ${variable} to another port.`,
         ),
       )
     })
@@ -30,6 +30,17 @@ function tryPort(port: number): Promise<number> {
       const found = (probe.address() as AddressInfo).port
       probe.close(() => resolve(found))
     })
+  })
+}
+
+/** Resolves when something there accepts a connection. */
+export function accepts(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.on('error', reject)
   })
 }
 

@@ -7,6 +7,8 @@ import { join, resolve } from 'node:path'
 export interface Settings {
   /** 0 asks for any free one. */
   readonly port: number
+  /** Of the front door of services; 0 asks for any free one. */
+  readonly gatewayPort: number
   readonly data: string
   readonly installation: string
   readonly region: string
@@ -18,25 +20,25 @@ export interface Settings {
 }
 
 export const variables = `
-  SLIPWAY_PORT       port of the endpoint on 127.0.0.1 (4566; 0 takes any free one)
-  SLIPWAY_DATA       folder for state (.slipway)
-  SLIPWAY_REGION     region in ARNs (us-east-1)
-  SLIPWAY_ACCOUNT    account in ARNs, twelve digits (000000000000)
-  SLIPWAY_KEYS       access keys, id:secret with commas between (test:test)
-  SLIPWAY_CAPACITY   where containers run: docker, or simulated (docker)
-  SLIPWAY_PREPARED   network namespaces kept ready for tasks to come
-  SLIPWAY_MEMORY     MiB that tasks may reserve together (nine tenths of the engine's)
-  SLIPWAY_MAX_TASKS  how many tasks there may be at once (128 for each CPU, 900 at most)
-  SLIPWAY_TASK_ADDRESSES
-                     own, or published: tasks are reached at loopback ports (as the engine needs)
-  SLIPWAY_HELLO      no: the first start runs no hello task
-  SLIPWAY_LOG        debug, info, warn or error (warn)
-  DOCKER_HOST        unix:///path of the engine, where it is not in a usual place`
+  SLIPWAY_PORT             port of the endpoint on 127.0.0.1 (4566; 0 takes any free one)
+  SLIPWAY_GATEWAY_PORT     port of the front door of services (the endpoint's plus one)
+  SLIPWAY_GATEWAY_TIMEOUT  seconds until the first byte of a service's answer (60)
+  SLIPWAY_GATEWAY_BODY_MB  largest body of a request to a service (1024)
+  SLIPWAY_DATA             folder for state (.slipway)
+  SLIPWAY_REGION           region in ARNs (us-east-1)
+  SLIPWAY_ACCOUNT          account in ARNs, twelve digits (000000000000)
+  SLIPWAY_KEYS             access keys, id:secret with commas between (test:test)
+  SLIPWAY_CAPACITY         where containers run: docker, or simulated (docker)
+  SLIPWAY_PREPARED         network namespaces kept ready for tasks to come
+  SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's)
+  SLIPWAY_MAX_TASKS        how many tasks there may be at once (128 for each CPU, 900 at most)
+  SLIPWAY_TASK_ADDRESSES   own, or published: tasks are reached at loopback ports (as the engine needs)
+  SLIPWAY_HELLO            no: the first start runs no hello task
+  SLIPWAY_LOG              debug, info, warn or error (warn)
+  DOCKER_HOST              unix:///path of the engine, where it is not in a usual place`
 
 export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
-  const port = Number(env.SLIPWAY_PORT || 4566)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new Error(`SLIPWAY_PORT is ${env.SLIPWAY_PORT}, and a port is a number from 0 to 65535.`)
+  const port = portIn(env, 'SLIPWAY_PORT', 4_566)
   const account = env.SLIPWAY_ACCOUNT || '000000000000'
   if (!/^\d{12}$/.test(account))
     throw new Error(`SLIPWAY_ACCOUNT is ${account}, and an account has twelve digits.`)
@@ -51,6 +53,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const data = dataDirectory(env.SLIPWAY_DATA || '.slipway')
   return {
     port,
+    gatewayPort: portIn(env, 'SLIPWAY_GATEWAY_PORT', port === 0 ? 0 : (port + 1) % 65_536),
     data,
     installation: createHash('sha256').update(data).digest('hex').slice(0, 12),
     region: env.SLIPWAY_REGION || 'us-east-1',
@@ -59,6 +62,13 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     keys: env.SLIPWAY_KEYS || 'test:test',
     hello: env.SLIPWAY_HELLO !== 'no',
   }
+}
+
+function portIn(env: NodeJS.ProcessEnv, name: string, otherwise: number): number {
+  const port = Number(env[name] || otherwise)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`${name} is ${env[name]}, and a port is a number from 0 to 65535.`)
+  return port
 }
 
 /** One name for one folder, whatever way leads to it: containers are told apart by it. Only its owner may look in. */

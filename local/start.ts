@@ -86,12 +86,18 @@ function stopAsked(again: () => void): Promise<void> {
   })
 }
 
-async function tell(settings: Settings, { endpoint }: Instance, socket: string, ms: number): Promise<void> {
+async function tell(
+  settings: Settings,
+  { endpoint, gateway }: Instance,
+  socket: string,
+  ms: number,
+): Promise<void> {
   const info = await askJson({ socketPath: socket, path: '/info' })
   const memory = (Number(info.MemTotal) / 2 ** 30).toFixed(1)
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
   const rows: [string, string][] = [
     ['Endpoint', endpoint],
+    ['Services', `http://<service>.<cluster>.localhost:${new URL(gateway).port}`],
     ['Docker', `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`],
     ['State', shown(settings.data)],
     ['Region', `${settings.region}, account ${settings.account}`],

@@ -15,14 +15,15 @@ import {
 import type { Found } from './directory.ts'
 import { towardsClient } from './headers.ts'
 import type { Tasks } from './tasks.ts'
-import { Broken, type Upload } from './upload.ts'
+import { Broken, Upload } from './upload.ts'
 
 /** A request as a task is to get it. */
 export interface Outgoing {
   readonly method: string
   readonly path: string
   readonly headers: string[]
-  readonly body: Upload | null
+  /** A stream that has been begun can not be sent again. */
+  readonly body: Upload | Buffer | null
   /** The protocol to change to. */
   readonly upgrade?: string | undefined
 }
@@ -189,7 +190,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const again = mayTryAgain({
       method: this.#request.method,
       at: this.#sent ? 'sent' : 'connecting',
-      bodyBegun: this.#request.body?.begun ?? false,
+      bodyBegun: this.#request.body instanceof Upload && this.#request.body.begun,
       sends: this.#sends,
     })
     if (again) return this.start()

@@ -1,4 +1,4 @@
-import { Readable, type Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import { readConfig } from '../../infra/config.ts'
@@ -9,7 +9,6 @@ import { bodyOf, headersOf, noUpgrade, type Refused, routeNotFound, tableAway } 
 import { type Client, Exchange } from './exchange.ts'
 import { type Gateway, openGateway } from './gateway.ts'
 import { towardsTask } from './headers.ts'
-import { Upload } from './upload.ts'
 
 let opened: Gateway | undefined
 
@@ -22,20 +21,8 @@ function open(): Gateway {
 }
 
 type Streaming = (event: APIGatewayProxyEventV2, stream: Writable) => Promise<void>
-interface Head {
-  readonly statusCode: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly cookies?: readonly string[]
-}
 /** What Lambda's runtime has besides Node; on one machine nobody calls this function. */
-const runtime = (
-  globalThis as {
-    awslambda?: {
-      streamifyResponse(handler: Streaming): unknown
-      HttpResponseStream: { from(stream: Writable, head: Head): Writable }
-    }
-  }
-).awslambda
+const runtime = typeof awslambda === 'undefined' ? undefined : awslambda
 
 /** The gateway behind a function URL that streams: one request, answered as it comes. */
 export const answer: Streaming = async (event, stream) => {
@@ -61,15 +48,16 @@ export const answer: Streaming = async (event, stream) => {
         proto: 'https',
         port: Number(event.headers['x-forwarded-port'] ?? 443),
       }
-      const sized = raw.filter((_, n) => raw[n & ~1]!.toLowerCase() !== 'content-length')
-      const headers = towardsTask(sized, host, from)
-      if (body.length > 0) headers.push('content-length', String(body.length))
-      const upload =
-        body.length > 0
-          ? new Upload(Readable.from([body]), { bytes: limits.bodyBytes, silenceMs: limits.silenceMs })
-          : null
+      const headers = towardsTask(raw, host, from)
       await new Promise<void>((done) => {
-        new Exchange(found, { method, path, headers, body: upload }, client, tasks, limits, done).start()
+        new Exchange(
+          found,
+          { method, path, headers, body: body.length > 0 ? body : null },
+          client,
+          tasks,
+          limits,
+          done,
+        ).start()
       })
     }
   }
@@ -79,7 +67,7 @@ export const answer: Streaming = async (event, stream) => {
 export const handler = runtime?.streamifyResponse(answer) ?? answer
 
 function clientOf(stream: Writable): Client {
-  const begin = (statusCode: number, raw: readonly string[]): Writable => {
+  const begin = (statusCode: number, raw: readonly string[]) => {
     const headers: Record<string, string> = {}
     const cookies: string[] = []
     for (let n = 0; n < raw.length; n += 2) {
@@ -88,7 +76,10 @@ function clientOf(stream: Writable): Client {
       else headers[name] = name in headers ? `${headers[name]}, ${raw[n + 1]}` : raw[n + 1]!
     }
     const head = { statusCode, headers, ...(cookies.length > 0 && { cookies }) }
-    return runtime ? runtime.HttpResponseStream.from(stream, head) : stream
+    const body = runtime ? runtime.HttpResponseStream.from(stream, head) : stream
+    // Sends the head, which would otherwise wait for the first byte of a body, and never be sent without one.
+    body.write('')
+    return body
   }
   return {
     begin: (status, _, headers) => begin(status, headers),

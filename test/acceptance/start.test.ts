@@ -25,7 +25,7 @@ function slipway(script: string, env: Record<string, string>, ...args: string[])
     ['--import', './local/node-version.mjs', `local/${script}.ts`, ...args],
     {
       cwd: repository,
-      env: { ...process.env, SLIPWAY_HELLO: 'no', SLIPWAY_PREPARED: '1', ...env },
+      env: { ...process.env, SLIPWAY_GATEWAY_PORT: '0', SLIPWAY_HELLO: 'no', SLIPWAY_PREPARED: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )

@@ -12,6 +12,8 @@ const root = resolve(import.meta.dirname, '../..')
 /** One Slipway of a test's own: its own port, data and containers, started as `npm start` starts it. */
 export interface Slipway {
   readonly endpoint: string
+  /** The front door of services. */
+  readonly gateway: string
   readonly dataDir: string
   readonly ecs: ECSClient
   readonly logs: CloudWatchLogsClient
@@ -57,6 +59,7 @@ export async function eventually<T>(
 export async function slipway(env: Record<string, string> = {}): Promise<Slipway> {
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
+  const gatewayPort = await freePort()
   const dataDir = mkdtempSync(join(tmpdir(), 'slipway-test-'))
   const client = {
     endpoint,
@@ -73,6 +76,7 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
       env: {
         ...process.env,
         SLIPWAY_PORT: String(port),
+        SLIPWAY_GATEWAY_PORT: String(gatewayPort),
         SLIPWAY_DATA: dataDir,
         SLIPWAY_HELLO: 'no',
         SLIPWAY_PREPARED: '4',
@@ -124,6 +128,7 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
 
   const self: Slipway = {
     endpoint,
+    gateway: `http://127.0.0.1:${gatewayPort}`,
     dataDir,
     ecs: new ECSClient(client),
     logs: new CloudWatchLogsClient(client),
