@@ -126,12 +126,16 @@ function movesOf(service: Service, taken: readonly Seat[], now: number): Moves {
     minimumHealthyPercent: service.settings.minimumHealthyPercent,
     maximumPercent: service.settings.maximumPercent,
     primary,
+    older: olderOf(service),
     failed: new Set(service.deployments.filter((d) => d.rolloutState === 'FAILED').map((d) => d.id)),
     // Of these slots the record may know more by now: that they were healthy once.
     slots: taken.map(({ slot, bucket }) => ({ slot, bucket })),
     mayStart: isHeld(service, now) ? 0 : mayStart(taken),
   })
 }
+
+const olderOf = ({ deployments: [, ...others], completed }: Service): Deployment | undefined =>
+  others.find((d) => d.id === completed?.id)
 
 /** Tasks of one service on their way to RUNNING at one time. */
 const ON_THEIR_WAY = 100
@@ -152,7 +156,7 @@ function performed(service: Service, taken: readonly Seat[], moves: Moves, momen
   const { now } = moment
   const [primary] = service.deployments
   if (!primary) return service
-  const older = service.deployments.find((d) => d !== primary && d.id === service.completed?.id)
+  const older = olderOf(service)
   const leaving = new Map(moves.leave.map(({ slot, why }) => [placeOf(slot), why]))
   const started = newSlots(service.slots, primary, moves.start, now)
   const refilled = older ? newSlots(service.slots, older, moves.refill, now) : []

@@ -23,6 +23,8 @@ export interface View {
   readonly minimumHealthyPercent: number
   readonly maximumPercent: number
   readonly primary: Deployment
+  /** The deployment that was completed last, while another is on its way: it can be kept up. */
+  readonly older: Deployment | undefined
   /** Deployments that failed: of these nothing is started any more. */
   readonly failed: ReadonlySet<string>
   /** Slots that are not over. */
@@ -60,7 +62,7 @@ export const room = ({
  * ones stop first as the floor allows. Whatever occupies a slot counts against the ceiling until it is STOPPED.
  */
 export function rolling(view: View): Moves {
-  const { desired, primary, failed, slots, mayStart } = view
+  const { desired, primary, older, failed, slots, mayStart } = view
   const { floor, ceiling } = room(view)
   const of = (bucket: Bucket, fresh: boolean) =>
     slots
@@ -83,7 +85,7 @@ export function rolling(view: View): Moves {
   /** What older deployments are kept up to while the new one is not there: only the floor, or all, when it never will be. */
   const keep = stalled ? desired : floor
   const alive = healthy + old.starting.length
-  const refill = Math.max(0, Math.min(free, mayStart, keep - alive))
+  const refill = older ? Math.max(0, Math.min(free, mayStart, keep - alive)) : 0
   const want = stalled ? 0 : Math.max(0, desired - fresh.steady.length - fresh.starting.length)
   const start = Math.min(want, free - refill, mayStart - refill)
 
