@@ -21,8 +21,8 @@ function open(): Gateway {
 }
 
 type Streaming = (event: APIGatewayProxyEventV2, stream: Writable) => Promise<void>
-/** What Lambda's runtime has besides Node; on one machine nobody calls this function. */
-const runtime = typeof awslambda === 'undefined' ? undefined : awslambda
+/** What Lambda's runtime has besides Node (the SDK makes an empty one elsewhere); on one machine nobody calls this function. */
+const runtime = typeof awslambda !== 'undefined' && 'streamifyResponse' in awslambda ? awslambda : undefined
 
 /** The gateway behind a function URL that streams: one request, answered as it comes. */
 export const answer: Streaming = async (event, stream) => {

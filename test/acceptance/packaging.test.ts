@@ -55,8 +55,16 @@ describe('npm run package', () => {
     }
   })
 
-  test('the api has a function URL that anyone may call, and no API gateway stands before it', () => {
-    expect(ofType('AWS::Lambda::Url').map((r) => r.Properties.AuthType)).toEqual(['NONE'])
+  test('the api and the gateway have function URLs that anyone may call, and no API gateway stands before them', () => {
+    const urls = ofType('AWS::Lambda::Url').map(({ Properties: url }) => [
+      resources[url.TargetFunctionArn['Fn::GetAtt'][0]]!.Properties.FunctionName,
+      url.AuthType,
+      url.InvokeMode,
+    ])
+    expect(urls.sort()).toEqual([
+      ['slipway-dev-api', 'NONE', undefined],
+      ['slipway-dev-gateway', 'NONE', 'RESPONSE_STREAM'],
+    ])
     expect(Object.values(resources).filter((r) => /ApiGateway/.test(r.Type))).toEqual([])
   })
 
@@ -101,6 +109,7 @@ describe('npm run package', () => {
         'RunTaskDeadQueue:SendMessage',
       ],
     ],
+    ['gateway', ['GetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
     ['sweeper', ['GetItem', 'BatchGetItem'], ['WakeQueue:SendMessage']],
   ])('%s may do this and no more', (name, onTable, onQueues) => {
     const role = resources[functionCalled(name).Properties.Role['Fn::GetAtt'][0]]!
