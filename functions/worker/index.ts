@@ -12,26 +12,28 @@ let opened: Promise<Ports> | undefined
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   opened ??= openPorts()
   const ports = await opened
-  const outcomes = await Promise.all(event.Records.map((record) => lookAt(record, ports)))
-  return {
-    batchItemFailures: outcomes
-      .filter((id) => id !== undefined)
-      .map((itemIdentifier) => ({ itemIdentifier })),
-  }
+  const batch = Map.groupBy(event.Records, ({ body }) => body)
+  const failed = await Promise.all([...batch].map(([body, records]) => lookAt(body, records, ports)))
+  return { batchItemFailures: failed.flat().map(({ messageId }) => ({ itemIdentifier: messageId })) }
 }
 
-async function lookAt(record: SQSRecord, ports: Ports): Promise<string | undefined> {
-  const wake = parseWake(record.body)
+/** Messages that say the same, as thirty tasks do that start for one service, are one look. Those that failed. */
+async function lookAt(
+  body: string,
+  records: readonly SQSRecord[],
+  ports: Ports,
+): Promise<readonly SQSRecord[]> {
+  const wake = parseWake(body)
   if (!wake) {
-    ports.log('warn', 'A message that is no wake was dropped', { messageId: record.messageId })
-    return undefined
+    ports.log('warn', 'A message that is no wake was dropped', { messageId: records[0]?.messageId })
+    return []
   }
   try {
     await lookAtRecord(wake, ports)
-    return undefined
+    return []
   } catch (error) {
     ports.log('error', 'A look failed; its message comes again', { key: wake.key, error })
-    return record.messageId
+    return records
   }
 }
 
