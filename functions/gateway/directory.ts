@@ -1,6 +1,6 @@
 import * as keys from '../../domain/keys.ts'
 import type { Route } from '../../domain/model.ts'
-import { hostName, ownHost, ownName, shownRoutes, type Way, wayOf } from '../../domain/routing.ts'
+import { ownName, shownRoutes, type Way, wayOf } from '../../domain/routing.ts'
 import { type GatewayPorts, openRotation, type Rotation, type RotationOptions } from './rotation.ts'
 
 /** Where a request goes: the tasks of a service, and the container port it is for. */
@@ -24,11 +24,14 @@ export interface Directory {
 const LIST_MS = 5_000
 const MISS_MS = 1_000
 const PAGE = 200
+/** Names asked for in vain that are remembered: whoever asks for what is not there costs little. */
+const MISSES = 1_000
 
 /** Which host and path lead to which service, kept fresh from the table. */
 export function openDirectory(ports: GatewayPorts, options: RotationOptions): Directory {
   const { store, now, scope, log } = ports
   const rotations = new Map<string, Rotation>()
+  const missedAt = new Map<string, number>()
   let routes: readonly Route[] = []
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
@@ -65,9 +68,13 @@ export function openDirectory(ports: GatewayPorts, options: RotationOptions): Di
   /** Under the name as it was sent, which needs no list. */
   const byName = async (host: string): Promise<Found | undefined> => {
     const name = ownName(host)
-    if (!name) return undefined
+    if (!name || now() - (missedAt.get(host) ?? 0) < MISS_MS) return undefined
     const there = (await store.get([keys.route(scope, name.cluster, name.service)]))[0]
-    if (!there) return undefined
+    if (!there) {
+      if (missedAt.size >= MISSES) missedAt.clear()
+      missedAt.set(host, now())
+      return undefined
+    }
     const rotation = rotationOf(name)
     await rotation.open()
     return rotation.route && { rotation, port: rotation.route.port }
@@ -100,12 +107,7 @@ export function openDirectory(ports: GatewayPorts, options: RotationOptions): Di
         await own.open()
         if (own.route) return { rotation: own, port: own.route.port }
       }
-      const fresh = now() - listedAt < MISS_MS
-      // A name that the fresh list lacks is not looked for again at once: whoever asks for what is not there costs little.
-      const found =
-        fresh && !routes.some((r) => ownHost(r).toLowerCase() === hostName(host))
-          ? undefined
-          : await byName(host)
+      const found = await byName(host)
       if (found) return found
       if (now() - listedAt >= MISS_MS) {
         const stale = wayOf(routes, host, path)

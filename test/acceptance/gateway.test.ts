@@ -1,0 +1,667 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type RequestOptions,
+  request,
+  type Server,
+} from 'node:http'
+import { type AddressInfo, connect, createServer as createTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Stored } from '../../domain/decision.ts'
+import * as keys from '../../domain/keys.ts'
+import type { GatewayLease, Route, Target } from '../../domain/model.ts'
+import { type Store, Unavailable } from '../../domain/ports.ts'
+import { type Front, listen, openFront } from '../../functions/gateway/front.ts'
+import { openGateway } from '../../functions/gateway/gateway.ts'
+import { dynamoStore } from '../../infra/dynamo.ts'
+import { openTable, type Table } from '../../local/table.ts'
+import { eventually, freePort } from '../support/slipway.ts'
+
+const scope = { account: '000000000000', region: 'us-east-1' }
+const BODY_BYTES = 200_000
+const dir = mkdtempSync(join(tmpdir(), 'slipway-gateway-'))
+let table: Table
+let store: Store
+let front: Front
+let port: number
+let away = false
+let wakes: string[] = []
+const toClose: (() => unknown)[] = []
+
+beforeAll(async () => {
+  table = await openTable(join(dir, 'table'))
+  store = dynamoStore({ table: 'slipway', region: scope.region, endpoint: table.endpoint })
+  const guarded =
+    <A extends unknown[], R>(ask: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      if (away) throw new Unavailable('The table is away')
+      return ask(...args)
+    }
+  const ports = {
+    store: {
+      get: guarded(store.get),
+      write: guarded(store.write),
+      query: guarded(store.query),
+      list: guarded(store.list),
+    },
+    queue: {
+      send: async (sent: readonly { wake: { key: { pk: string } } }[]) => {
+        wakes.push(...sent.map(({ wake }) => wake.key.pk))
+      },
+    },
+    now: Date.now,
+    scope,
+    log: () => undefined,
+  }
+  const gateway = openGateway(ports, { pollMs: 50, answerMs: 1_500, holdMs: 300, bodyBytes: BODY_BYTES })
+  const limits = { ...gateway.limits, refusedMs: 1_500, silenceMs: 700 }
+  front = openFront({ ports, ...gateway, limits })
+  port = await listen(front, 0, '127.0.0.1')
+})
+afterAll(async () => {
+  await front.close(1_000)
+  await table.close()
+  rmSync(dir, { recursive: true, force: true })
+})
+afterEach(async () => {
+  away = false
+  wakes = []
+  for (const close of toClose.splice(0)) await close()
+})
+
+let tasks = 0
+/** A server as a task of a service would be. */
+async function task(name: string, answer: RequestListener | Server): Promise<Target> {
+  const server = typeof answer === 'function' ? createServer(answer) : answer
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  toClose.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const task = `${name}-${tasks++}`
+  return { task, host: '127.0.0.1', ports: { 80: (server.address() as AddressInfo).port } }
+}
+
+let services = 0
+/** A service of a test's own, in the table. */
+async function service(targets: Target[], more: Partial<Route> = {}) {
+  const route: Route = {
+    service: `web-${services++}`,
+    cluster: 'demo',
+    uid: `uid-${services}`,
+    createdAt: services,
+    doors: [],
+    port: 80,
+    targets,
+    ...more,
+  }
+  const key = keys.route(scope, route.cluster, route.service)
+  let rev = 0
+  const put = async (next: Partial<Route>) => {
+    Object.assign(route, next)
+    expect(await store.write({ key, expect: rev || 'absent', record: route })).toBe('written')
+    return ++rev
+  }
+  await put({})
+  return {
+    host: `${route.service}.demo.localhost:${port}`,
+    put,
+    rev: () => rev,
+    async leases() {
+      const pk = keys.servicePartition(scope, route.cluster, route.service)
+      const { items } = await store.query({ pk, prefix: keys.GATEWAY_LEASES, limit: 10 })
+      return (items as Stored<GatewayLease>[]).map(({ record }) => record)
+    },
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: whatever was answered
+  readonly json: any
+}
+
+const read = async (message: IncomingMessage): Promise<Answer> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of message) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
+  const isJson = message.headers['content-type'] === 'application/json'
+  return {
+    status: message.statusCode!,
+    headers: message.headers,
+    text,
+    json: isJson ? JSON.parse(text) : undefined,
+  }
+}
+
+function send(host: string, options: RequestOptions = {}) {
+  const call = request({
+    host: '127.0.0.1',
+    port,
+    path: '/',
+    agent: false,
+    ...options,
+    headers: { host, ...(options.headers as object) },
+  })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    call.once('response', resolve)
+    call.once('error', reject)
+  })
+  answered.catch(() => undefined)
+  return { call, answered }
+}
+
+async function ask(host: string, options: RequestOptions = {}, body?: string | Buffer): Promise<Answer> {
+  const { call, answered } = send(host, options)
+  call.end(body)
+  return read(await answered)
+}
+
+/** What comes back for bytes as they are. */
+function raw(bytes: string | Buffer, thenEnd = false): Promise<string> {
+  return new Promise((resolve) => {
+    let text = ''
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(bytes)
+      if (thenEnd) socket.end()
+    })
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(text))
+  })
+}
+
+const echo: RequestListener = (message, response) => {
+  const chunks: Buffer[] = []
+  message.on('data', (chunk) => chunks.push(chunk))
+  message.on('end', () => {
+    response.setHeader('content-type', 'application/json')
+    response.end(
+      JSON.stringify({
+        method: message.method,
+        url: message.url,
+        headers: message.headers,
+        body: Buffer.concat(chunks).toString(),
+      }),
+    )
+  })
+}
+
+test('a service answers under its own name, and is told who asked for what', async () => {
+  const { host } = await service([await task('a', echo)])
+  const headers = {
+    'x-forwarded-for': '10.1.1.1',
+    connection: 'keep-alive, x-mine',
+    'x-mine': '1',
+    te: 'trailers',
+    'X-Kept': 'yes',
+  }
+  const { status, json } = await ask(host, { method: 'POST', path: '/a/b?c=%20d', headers }, 'hello')
+  expect(status).toBe(200)
+  expect(json).toMatchObject({ method: 'POST', url: '/a/b?c=%20d', body: 'hello' })
+  expect(json.headers).toMatchObject({
+    host,
+    'x-forwarded-for': '10.1.1.1, 127.0.0.1',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': host,
+    'x-forwarded-port': String(port),
+    'x-kept': 'yes',
+  })
+  expect(json.headers).not.toHaveProperty('x-mine')
+  expect(json.headers).not.toHaveProperty('te')
+})
+
+test('target groups and tags lead to a service: the longest path first, own names before all', async () => {
+  const named = (text: string) => task(text, (_, response) => response.end(text))
+  const shop = await service([await named('shop')], {
+    doors: [
+      { host: 'shop-tg.localhost', port: 80 },
+      { host: 'all.example.com', path: '/cart', port: 80 },
+    ],
+  })
+  const all = await service([await named('all')], {
+    doors: [
+      { host: 'all.example.com', port: 80 },
+      { host: shop.host.split(':')[0]!, port: 80 },
+    ],
+  })
+  const text = async (host: string, path: string) => (await ask(host, { path })).text
+  await eventually(async () => (await ask('shop-tg.localhost')).status === 200 || undefined, 5)
+  expect(await text('SHOP-TG.localhost:80', '/')).toBe('shop')
+  expect(await text('all.example.com', '/cart/1?x')).toBe('shop')
+  expect(await text('all.example.com', '/cartoon')).toBe('all')
+  expect(await text(shop.host, '/')).toBe('shop')
+  expect(await text(all.host.toUpperCase(), '/')).toBe('all')
+})
+
+test('a connection of a client serves many requests, and so does one to a task', async () => {
+  const clients = new Set<unknown>()
+  const server = createServer((_, response) => response.end('ok'))
+  server.on('connection', (socket) => clients.add(socket))
+  const { host } = await service([await task('a', server)])
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const sockets = new Set<unknown>()
+  for (let n = 0; n < 20; n++) {
+    const { call, answered } = send(host, { agent })
+    call.once('socket', (socket) => sockets.add(socket))
+    call.end()
+    expect((await read(await answered)).text).toBe('ok')
+  }
+  agent.destroy()
+  expect(sockets.size).toBe(1)
+  expect(clients.size).toBe(1)
+})
+
+test('bodies stream both ways: each piece is passed on before the next is there', async () => {
+  const { host } = await service([
+    await task('a', (message, response) => {
+      response.writeHead(200)
+      message.on('data', (chunk) => response.write(`got ${chunk}`))
+      message.on('end', () => response.end('end'))
+    }),
+  ])
+  const { call, answered } = send(host, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } })
+  call.write('one')
+  const message = await answered
+  const pieces = message[Symbol.asyncIterator]()
+  expect(String((await pieces.next()).value)).toBe('got one')
+  call.write('two')
+  expect(String((await pieces.next()).value)).toBe('got two')
+  call.end()
+  expect(String((await pieces.next()).value)).toBe('end')
+})
+
+test('a large body comes through whole, both ways, though the reader is slow', async () => {
+  const large = Buffer.alloc(150_000, 'abcdefg')
+  const { host } = await service([
+    await task('a', async (message, response) => {
+      let bytes = 0
+      for await (const chunk of message) {
+        bytes += chunk.length
+        await pause(1)
+      }
+      response.writeHead(200, { 'x-bytes': String(bytes) })
+      for (let n = 0; n < 100; n++) response.write(large)
+      response.end()
+    }),
+  ])
+  const { call, answered } = send(host, { method: 'PUT' })
+  call.end(large)
+  const message = await answered
+  expect(message.headers['x-bytes']).toBe('150000')
+  await pause(200)
+  expect((await read(message)).text.length).toBe(15_000_000)
+})
+
+test('server-sent events come one by one, and a client that leaves is noticed by the task', async () => {
+  let left: () => void = () => undefined
+  const gone = new Promise<void>((resolve) => {
+    left = resolve
+  })
+  const { host } = await service([
+    await task('a', (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      let n = 0
+      const timer = setInterval(() => response.write(`data: ${n++}\n\n`), 20)
+      response.on('close', () => {
+        clearInterval(timer)
+        left()
+      })
+    }),
+  ])
+  const { call, answered } = send(host)
+  call.end()
+  const message = await answered
+  const [first] = await once(message, 'data')
+  expect(String(first)).toBe('data: 0\n\n')
+  await once(message, 'data')
+  message.destroy()
+  await gone
+})
+
+test('WebSocket both ways, and its end', async () => {
+  const server = createServer()
+  const sockets = new WebSocketServer({ server })
+  let asked: IncomingMessage | undefined
+  sockets.on('connection', (socket, message) => {
+    asked = message
+    socket.send('welcome')
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+  })
+  const { host } = await service([await task('a', server)])
+  const client = new WebSocket(`ws://127.0.0.1:${port}/chat?x=1`, ['v1'], { headers: { host } })
+  const messages: string[] = []
+  client.on('message', (data) => messages.push(String(data)))
+  await once(client, 'open')
+  client.send('hello')
+  client.send('x'.repeat(100_000))
+  await eventually(async () => messages.length === 3 || undefined, 5)
+  expect(messages.slice(0, 2)).toEqual(['welcome', 'hello'])
+  expect(messages[2]).toHaveLength(100_000)
+  expect(asked?.url).toBe('/chat?x=1')
+  expect(asked?.headers).toMatchObject({ host, 'x-forwarded-for': '127.0.0.1' })
+  client.close(4_001, 'enough')
+  const [code] = await once([...sockets.clients][0]!, 'close')
+  expect(code).toBe(4_001)
+  sockets.close()
+})
+
+test('a WebSocket that is refused is answered as any request is', async () => {
+  const { host } = await service([
+    await task('a', (_, response) => {
+      response.statusCode = 403
+      response.end('no')
+    }),
+  ])
+  const refusal = async (to: string) => {
+    const client = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host: to } })
+    client.on('error', () => undefined)
+    const [, message] = await once(client, 'unexpected-response')
+    return read(message)
+  }
+  expect(await refusal(host)).toMatchObject({ status: 403, text: 'no' })
+  expect(await refusal('nobody.demo.localhost')).toMatchObject({
+    status: 404,
+    json: { error: { code: 'ROUTE_NOT_FOUND' } },
+  })
+})
+
+test('an unknown host is told which routes there are, and one address without a name too', async () => {
+  const { host } = await service([])
+  await pause(1_100)
+  for (const unknown of ['nobody.demo.localhost', `127.0.0.1:${port}`]) {
+    const { status, json } = await ask(unknown, { path: '/health' })
+    expect(status).toBe(404)
+    expect(json.error.code).toBe('ROUTE_NOT_FOUND')
+    expect(json.error.message).toContain(`${unknown}/health`)
+    expect(json.error.routes).toContain(host.split(':')[0])
+  }
+})
+
+test('a service without a healthy task says why, after a moment in which one might have come', async () => {
+  const { host, put } = await service([], { why: 'its tasks fail their health checks.' })
+  const began = Date.now()
+  const { status, headers, json } = await ask(host)
+  expect(status).toBe(503)
+  expect(headers['retry-after']).toBe('1')
+  expect(json.error).toMatchObject({ code: 'NO_HEALTHY_TASK' })
+  expect(json.error.message).toMatch(/no healthy task: its tasks fail their health checks\.$/)
+  expect(Date.now() - began).toBeGreaterThanOrEqual(290)
+  const waiting = ask(host)
+  await pause(100)
+  await put({ targets: [await task('a', echo)] })
+  expect((await waiting).status).toBe(200)
+})
+
+test('what refuses connections is passed over, also for a body: nothing of it was sent', async () => {
+  const closed: Target = { task: 'closed', host: '127.0.0.1', ports: { 80: await freePort() } }
+  const { host } = await service([closed, await task('open', echo), { ...closed, task: 'closed too' }])
+  for (let n = 0; n < 10; n++) {
+    const { status, json } = await ask(host, { method: 'POST' }, `body ${n}`)
+    expect([status, json.body]).toEqual([200, `body ${n}`])
+  }
+})
+
+test('a task that does not listen yet is waited for; one that never does is named', async () => {
+  const late = await freePort()
+  const target: Target = { task: 'late', host: '127.0.0.1', ports: { 80: late } }
+  const { host } = await service([target])
+  const waiting = ask(host, { method: 'POST' }, 'patient')
+  await pause(300)
+  const server = createServer(echo).listen(late, '127.0.0.1')
+  expect((await waiting).json.body).toBe('patient')
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+  const { status, json } = await ask(host)
+  expect(status).toBe(503)
+  expect(json.error).toMatchObject({ code: 'NO_TASK_ANSWERS' })
+  expect(json.error.message).toContain('ECONNREFUSED')
+})
+
+/** Reads a request and ends the connection without a byte of an answer. */
+async function rude(name: string): Promise<{ target: Target; seen: () => number }> {
+  let seen = 0
+  const server = createTcp((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      seen++
+      socket.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  toClose.push(() => server.close())
+  const target = { task: name, host: '127.0.0.1', ports: { 80: (server.address() as AddressInfo).port } }
+  return { target, seen: () => seen }
+}
+
+test('a request that was sent is sent again only where that may be', async () => {
+  const breaking = await rude('rude')
+  const { host } = await service([breaking.target, await task('polite', echo)])
+  const both = async (method: string, body?: string) => {
+    const answers = [await ask(host, { method }, body), await ask(host, { method }, body)]
+    return answers.map(({ status }) => status).sort()
+  }
+  expect(await both('GET')).toEqual([200, 200])
+  expect(await both('DELETE')).toEqual([200, 200])
+  expect(await both('POST')).toEqual([200, 502])
+  // Its body has been read and is gone.
+  expect(await both('PUT', 'body')).toEqual([200, 502])
+  expect((await ask(host, { method: 'POST' })).json.error?.code ?? 'BAD_ANSWER').toBe('BAD_ANSWER')
+})
+
+test('a request on which every task breaks off is not shown to all of them', async () => {
+  const all = await Promise.all(Array.from({ length: 6 }, (_, n) => rude(`rude-${n}`)))
+  const { host } = await service(all.map(({ target }) => target))
+  expect((await ask(host)).json.error).toMatchObject({ code: 'BAD_ANSWER' })
+  expect(all.reduce((sum, { seen }) => sum + seen(), 0)).toBe(3)
+})
+
+test('an answer that breaks off breaks off for the client too', async () => {
+  const { host } = await service([
+    await task('a', (_, response) => {
+      response.writeHead(200, { 'content-length': '100' })
+      response.write('half')
+      setTimeout(() => response.destroy(), 50)
+    }),
+  ])
+  const { call, answered } = send(host)
+  call.end()
+  await expect(read(await answered)).rejects.toThrow('aborted')
+})
+
+test('a task that does not begin to answer in time is given up', async () => {
+  const { host } = await service([await task('a', () => undefined)])
+  const { status, json } = await ask(host)
+  expect(status).toBe(504)
+  expect(json.error).toMatchObject({ code: 'NO_ANSWER_IN_TIME' })
+})
+
+test('a body that is cut off in the middle is cut off for the task, and hangs nothing', async () => {
+  let cut: () => void = () => undefined
+  const noticed = new Promise<void>((resolve) => {
+    cut = resolve
+  })
+  const { host } = await service([
+    await task('a', (message) => {
+      message.on('error', cut)
+      message.resume()
+    }),
+  ])
+  const head = `POST / HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 1000\r\n\r\n`
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`${head}half`)
+  await pause(150)
+  socket.destroy()
+  await noticed
+  // Half closed: the sender has ended, and still listens.
+  const answer = await raw(`${head}half`, true)
+  expect(answer).toMatch(/^HTTP\/1\.1 400 .*BAD_REQUEST/s)
+})
+
+test('a body that stalls is refused in time', async () => {
+  const { host } = await service([await task('a', (message) => void message.resume())])
+  const answer = await raw(`POST / HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 1000\r\n\r\nhalf`)
+  expect(answer).toMatch(/^HTTP\/1\.1 408 .*BODY_STALLED/s)
+})
+
+test('a body that is too large is refused, whether it says so or not', async () => {
+  const { host } = await service([await task('a', echo)])
+  const large = Buffer.alloc(BODY_BYTES + 1, 'x')
+  const said = await ask(host, { method: 'POST' }, large)
+  expect([said.status, said.json.error.code]).toEqual([413, 'BODY_TOO_LARGE'])
+  const chunked = { method: 'POST', headers: { 'transfer-encoding': 'chunked' } }
+  const unsaid = await ask(host, chunked, large)
+  expect([unsaid.status, unsaid.json.error.code]).toEqual([413, 'BODY_TOO_LARGE'])
+})
+
+test('what is no request is answered in JSON, and its connection ends', async () => {
+  const { host } = await service([await task('a', echo)])
+  const cases: [string, number, string][] = [
+    [`GET / HTTP/1.1\r\nhost: ${host}\r\nx-large: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+    [`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+    ['rubbish\r\n\r\n', 400, 'BAD_REQUEST'],
+    [`GET / HTTP/1.1\r\nhost: ${host}\r\nno colon\r\n\r\n`, 400, 'BAD_REQUEST'],
+    [
+      `POST / HTTP/1.1\r\nhost: ${host}\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+      'BAD_REQUEST',
+    ],
+    [`POST / HTTP/1.1\r\nhost: ${host}\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n`, 400, 'BAD_REQUEST'],
+    [`CONNECT ${host} HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 405, 'METHOD_NOT_ALLOWED'],
+    [`OPTIONS * HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`, 400, 'BAD_REQUEST'],
+    [`GET / HTTP/1.1\r\nhost: ${host}\r\nhost: b\r\nconnection: close\r\n\r\n`, 400, 'BAD_REQUEST'],
+    ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'BAD_REQUEST'],
+  ]
+  for (const [bytes, status, code] of cases) {
+    const answer = await raw(Buffer.from(bytes, 'latin1'))
+    const shown = bytes.slice(0, 60)
+    expect([shown, answer.slice(0, 12)]).toEqual([shown, `HTTP/1.1 ${status}`])
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))).error.code).toBe(code)
+  }
+})
+
+test('what has no host gets no service, and what ends early hangs nothing', async () => {
+  expect(await raw('GET / HTTP/1.1\r\n\r\n')).toMatch(/^HTTP\/1\.1 400/)
+  expect(await raw('GET / HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 404/)
+  expect(await raw('GET / HT', true)).toMatch(/^(HTTP\/1\.1 400|$)/)
+})
+
+test('requests go to the task with the fewest in flight', async () => {
+  const counts: Record<string, number> = {}
+  const slow = await task('slow', (_, response) => {
+    counts.slow = (counts.slow ?? 0) + 1
+    setTimeout(() => response.end('slow'), 400)
+  })
+  const fast = await task('fast', (_, response) => {
+    counts.fast = (counts.fast ?? 0) + 1
+    response.end('fast')
+  })
+  const { host } = await service([slow, fast])
+  const until = Date.now() + 350
+  await Promise.all(
+    [1, 2, 3].map(async () => {
+      while (Date.now() < until) await ask(host)
+    }),
+  )
+  expect(counts.slow).toBeLessThanOrEqual(3)
+  expect(counts.fast).toBeGreaterThan(20)
+})
+
+test('a task that leaves gets no more requests; its drain ends when its last answer has', async () => {
+  let finish: () => void = () => undefined
+  let asked = 0
+  const leaving = await task('leaving', (_, response) => {
+    asked++
+    finish = () => response.end('done')
+  })
+  const staying = await task('staying', (_, response) => response.end('staying'))
+  const { host, put, rev, leases } = await service([leaving])
+  const last = ask(host)
+  await eventually(async () => asked || undefined, 5)
+  expect(await leases()).toMatchObject([{ seen: 1, busy: [], uid: expect.any(String) }])
+
+  await put({ targets: [staying] })
+  await eventually(async () => (await leases())[0]?.seen === rev() || undefined, 5, 'the revision to be seen')
+  expect((await leases())[0]!.busy).toEqual([leaving.task])
+  expect(wakes).toHaveLength(1)
+  for (let n = 0; n < 5; n++) expect((await ask(host)).text).toBe('staying')
+  expect(asked).toBe(1)
+
+  finish()
+  expect((await last).text).toBe('done')
+  await eventually(async () => (await leases())[0]?.busy.length === 0 || undefined, 5, 'nobody to be busy')
+  expect(wakes).toHaveLength(2)
+})
+
+test('an open WebSocket counts as a request that has no answer yet', async () => {
+  const server = createServer()
+  const sockets = new WebSocketServer({ server })
+  const talking = await task('talking', server)
+  const { host, put, leases } = await service([talking])
+  const client = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host } })
+  await once(client, 'open')
+  await put({ targets: [] })
+  await eventually(async () => (await leases())[0]?.busy.includes(talking.task) || undefined, 5)
+  client.close()
+  await eventually(async () => (await leases())[0]?.busy.length === 0 || undefined, 5)
+  sockets.close()
+})
+
+test('while the table is away the route that was read last stands; what was never read is refused', async () => {
+  const { host } = await service([await task('a', echo)])
+  const unread = await service([await task('b', echo)])
+  expect((await ask(host)).status).toBe(200)
+  away = true
+  await pause(200)
+  expect((await ask(host)).status).toBe(200)
+  expect((await ask(unread.host)).json.error).toMatchObject({ code: 'ROUTES_UNAVAILABLE' })
+  away = false
+  expect((await ask(unread.host)).status).toBe(200)
+})
+
+test('a service that is made anew under its old name is another one', async () => {
+  const { host, put, leases } = await service([await task('old', (_, response) => response.end('old'))])
+  expect((await ask(host)).text).toBe('old')
+  await put({ uid: 'another', targets: [await task('new', (_, response) => response.end('new'))] })
+  await eventually(async () => (await ask(host)).text === 'new' || undefined, 5)
+  expect(await leases()).toMatchObject([{ uid: 'another', seen: 2 }])
+})
+
+test('a gateway that is asked to stop finishes what it has begun and gives its leases up', async () => {
+  const ports = {
+    store,
+    queue: { send: async () => undefined },
+    now: Date.now,
+    scope,
+    log: () => undefined,
+  }
+  const config = { pollMs: 50, answerMs: 5_000, holdMs: 300, bodyBytes: BODY_BYTES }
+  const second = openFront({ ports, ...openGateway(ports, config) })
+  const at = await listen(second, 0, '127.0.0.1')
+  const { host, leases } = await service([
+    await task('a', (_, response) => void setTimeout(() => response.end('whole'), 400)),
+  ])
+  const { call, answered } = send(host, { port: at })
+  call.end()
+  await eventually(async () => (await leases()).length || undefined, 5)
+  await pause(50)
+  const closed = second.close(3_000)
+  expect(await read(await answered)).toMatchObject({ status: 200, text: 'whole' })
+  await closed
+  expect(await leases()).toMatchObject([{ until: 0, busy: [] }])
+  await expect(send(host, { port: at }).answered).rejects.toThrow('ECONNREFUSED')
+})
