@@ -33,9 +33,14 @@ const AT_ONCE = 100
 /** INACTIVE services stay describable this long. */
 const KEEP_INACTIVE_S = 24 * 60 * 60
 
-export type Looked =
+export interface Looked {
   /** Something was written: decide again with what is there now. */
-  'again' | 'done'
+  readonly again: boolean
+  /** The service's own record was: whoever writes that takes over its looks. */
+  readonly wrote: boolean
+}
+
+const DONE: Looked = { again: false, wrote: false }
 
 /**
  * One decision about one service, from what the table holds now: first its own record, which says of every slot whether its
@@ -50,7 +55,7 @@ export function* lookAtService(
 ): Reading<Decision<Looked>> {
   const { moment, scope } = call
   const stored = yield* get<Service>(wake.key)
-  if (!stored || stored.record.status === 'INACTIVE') return { reply: 'done' }
+  if (!stored || stored.record.status === 'INACTIVE') return { reply: DONE }
   const { name, cluster } = stored.record
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
@@ -67,14 +72,15 @@ export function* lookAtService(
   // What is INACTIVE is not looked at again: its route goes first.
   const first = service.status === 'INACTIVE' ? [turned, own] : [own, turned]
   const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
-  if (changes.length > 0) return { reply: 'again', changes, effects: [...born, ...ended].map(wakeOf) }
-  if (next.lookAfter === undefined || !(wrote || wake.look === stored.rev)) return { reply: 'done' }
+  const reply = { again: changes.length > 0, wrote: own !== undefined }
+  if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
+  if (next.lookAfter === undefined || !(wrote || wake.look === stored.rev)) return { reply }
   const later: Effect = {
     effect: 'wake',
     wake: { key: wake.key, look: stored.rev },
     delaySeconds: next.lookAfter,
   }
-  return { reply: 'done', effects: [later] }
+  return { reply, effects: [later] }
 }
 
 type Tasks = ReadonlyMap<string, Stored<Task>>
@@ -194,7 +200,7 @@ function* endings(
   const free = going.some(({ stored }) => stored.record.deregistrationDelay !== undefined)
     ? yield* awaitedBy(service, route, call)
     : () => true
-  return going.slice(0, AT_ONCE).flatMap(({ slot, stored }) => {
+  const changes = going.flatMap(({ slot, stored }) => {
     const told =
       stored.record.desiredStatus === 'STOPPED'
         ? stored.record
@@ -212,6 +218,7 @@ function* endings(
       },
     ]
   })
+  return changes.slice(0, AT_ONCE)
 }
 
 const isUp = ({ lastStatus }: Task) => lastStatus === 'RUNNING' || lastStatus === 'DEACTIVATING'

@@ -10,12 +10,15 @@ const ROUNDS = 16
 export async function lookAtService(wake: Wake, ports: Ports): Promise<void> {
   const { scope, queue, settleMs } = ports
   const began = ports.clock(wake.key.pk).now
+  let wrote = false
   for (let round = 0; round < ROUNDS; round++) {
     const call = () => ({
       scope: { ...scope, caller: 'slipway' },
       moment: ports.clock(`${wake.key.pk}@${began}/${round}`),
     })
-    if ((await carryOut(() => decide(wake, round > 0, settleMs, call()), ports)) === 'done') return
+    const looked = await carryOut(() => decide(wake, wrote, settleMs, call()), ports)
+    if (!looked.again) return
+    wrote ||= looked.wrote
   }
   await queue.send([{ wake, delaySeconds: 1 }])
 }
