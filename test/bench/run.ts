@@ -6,6 +6,7 @@ import type { Section } from './report.ts'
 const sections: Record<string, () => Promise<Section>> = {
   economics: async () => (await import('./economics.ts')).economics(),
   launch: async () => (await import('./launch.ts')).launch(),
+  services: async () => (await import('./services.ts')).services(),
   api: async () => (await import('./api.ts')).api(),
 }
 
@@ -19,6 +20,7 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
 
   economics     units, requests and dollars per task, on DynamoDB's own local server (needs java and mvn)
   launch        RunTask to container started, against the engine itself (needs a Docker Engine)
+  services      a killed task to its replacement, and a service of thirty, against the engine and Docker Swarm
   api           requests per second of DescribeTasks and RunTask, with simulated capacity
 
 Exit code: 0 when every section was measured, 1 when one could not be, 2 when called in a wrong way.`
