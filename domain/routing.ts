@@ -40,7 +40,7 @@ function tellDoors(tags: readonly Tag[] | undefined, port: number): { doors: Doo
   for (const word of words) {
     const [, host = '', path = ''] = /^([^/]*)(\/.*)?$/.exec(word) ?? []
     const name = hostName(host)
-    if ((host && !isHost(name)) || /[?#]/.test(path)) wrong.push(word)
+    if ((host && !isHost(name)) || /[?#]|\/\//.test(path)) wrong.push(word)
     else doors.push({ ...(host && { host: name }), ...(trimmed(path) && { path: trimmed(path) }), port })
   }
   return { doors, wrong }

@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Stored } from '../../domain/decision.ts'
+import { nextLease } from '../../domain/gateway-lease.ts'
+import * as keys from '../../domain/keys.ts'
+import type { GatewayLease, Route } from '../../domain/model.ts'
+import { Unavailable } from '../../domain/ports.ts'
+import { type GatewayPorts, openRotation, type Rotation } from '../../functions/gateway/rotation.ts'
+import { type MemoryStore, memoryStore } from '../simulation/store.ts'
+import { NOON } from './support.ts'
+
+const scope = { account: '000000000000', region: 'us-east-1' }
+const name = { cluster: 'demo', service: 'web' }
+const routeKey = keys.route(scope, 'demo', 'web')
+const leaseKey = keys.gatewayLease(scope, 'demo', 'web', 'g1')
+const POLL = 1_000
+
+let memory: MemoryStore
+let wakes: string[]
+let gone: string[]
+let calls: string[]
+let away: boolean
+let logged: string[]
+let rotation: Rotation
+/** Runs once, before the write of the n-th lease takes effect. */
+let beforeLease: (() => void) | undefined
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOON })
+  memory = memoryStore({ now: Date.now, lagMs: () => 0 })
+  wakes = []
+  gone = []
+  calls = []
+  logged = []
+  away = false
+  beforeLease = undefined
+  const guarded =
+    <A extends unknown[], R>(what: string, call: (...args: A) => R) =>
+    async (...args: A): Promise<R> => {
+      if (away) throw new Unavailable('away')
+      calls.push(what)
+      return call(...args)
+    }
+  const ports: GatewayPorts = {
+    store: {
+      get: guarded('read', memory.get),
+      write: guarded('write', (change) => {
+        beforeLease?.()
+        beforeLease = undefined
+        return memory.write(change)
+      }),
+      query: guarded('query', memory.query),
+      list: guarded('list', memory.list),
+    },
+    queue: {
+      send: guarded('wake', (sent: readonly { wake: { key: { pk: string; sk: string } } }[]) => {
+        wakes.push(...sent.map(({ wake }) => `${wake.key.pk} ${wake.key.sk}`))
+      }),
+    },
+    now: Date.now,
+    scope,
+    log: (level, message) => logged.push(`${level}: ${message}`),
+  }
+  rotation = openRotation(ports, name, { gateway: 'g1', pollMs: POLL, onGone: (task) => gone.push(task) })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const stored = <T>(key: { pk: string; sk: string }) => memory.get([key])[0] as Stored<T> | undefined
+const lease = () => stored<GatewayLease>(leaseKey)!.record
+function route(tasks: string[], more: Partial<Route> = {}): number {
+  const record: Route = {
+    ...name,
+    uid: 'u1',
+    createdAt: NOON,
+    doors: [],
+    port: 80,
+    targets: tasks.map((task) => ({ task, host: '10.0.0.1', ports: { 80: 80 } })),
+    ...more,
+  }
+  const rev = stored(routeKey)?.rev
+  memory.write({ key: routeKey, expect: rev ?? 'absent', record })
+  return (rev ?? 0) + 1
+}
+const seconds = (n: number) => vi.advanceTimersByTimeAsync(n * 1_000)
+
+describe('a gateway and the tasks of one service', () => {
+  test('the lease is written before the route is read for good, with a revision that was read', async () => {
+    route(['a', 'b'])
+    await rotation.open()
+    expect(calls).toEqual(['read', 'write', 'read'])
+    expect(lease()).toEqual({ gateway: 'g1', uid: 'u1', until: NOON + 30_000, seen: 1, busy: [] })
+    expect(rotation.isOpen).toBe(true)
+    expect([rotation.take(80)?.task, rotation.take(80)?.task].sort()).toEqual(['a', 'b'])
+  })
+
+  test('what leaves the route while the lease is being written gets no request', async () => {
+    route(['a', 'b'])
+    beforeLease = () => route(['b'])
+    await rotation.open()
+    expect(rotation.take(80)?.task).toBe('b')
+    expect(lease().seen).toBe(1)
+    await seconds(1)
+    expect(lease().seen).toBe(2)
+    expect(wakes).toHaveLength(1)
+  })
+
+  test('no lease is written for a service that has no route', async () => {
+    await rotation.open()
+    expect(calls).toEqual(['read'])
+    expect(rotation.route).toBeUndefined()
+    expect(rotation.isOpen).toBe(false)
+  })
+
+  test('it tells that it has seen a task leave, whose answers it waits for, and when the last has come', async () => {
+    route(['a', 'b'])
+    await rotation.open()
+    for (let n = 0; n < 4; n++) rotation.take(80)
+    const rev = route(['b'])
+    await seconds(1)
+    expect(lease()).toMatchObject({ seen: rev, busy: ['a'] })
+    expect(wakes).toEqual([`${keys.service(scope, 'demo', 'web').pk} service`])
+    expect(gone).toEqual(['a'])
+    expect(rotation.take(80)?.task).toBe('b')
+
+    rotation.ended('a')
+    await seconds(0)
+    expect(lease().busy).toEqual(['a'])
+    rotation.ended('a')
+    await seconds(0)
+    expect(lease()).toMatchObject({ seen: rev, busy: [] })
+    expect(wakes).toHaveLength(2)
+  })
+
+  test('in use it is renewed with ten seconds left; idle for a minute it is given up, and nothing is asked any more', async () => {
+    route(['a'])
+    await rotation.open()
+    await seconds(19)
+    expect(lease().until).toBe(NOON + 30_000)
+    await seconds(2)
+    expect(lease().until).toBeGreaterThan(NOON + 49_000)
+    await seconds(45)
+    expect(lease()).toMatchObject({ until: 0, busy: [] })
+    expect(rotation.isOpen).toBe(false)
+    const before = calls.length
+    await seconds(3_600)
+    expect(calls.length).toBe(before)
+    await rotation.open()
+    expect(calls.slice(before)).toEqual(['read', 'write', 'read'])
+    expect(wakes).toEqual([])
+  })
+
+  test('a request that goes on keeps the lease, however long nobody asks for anything else', async () => {
+    route(['a'])
+    await rotation.open()
+    rotation.take(80)
+    await seconds(600)
+    expect(lease().until).toBeGreaterThan(Date.now())
+    rotation.ended('a')
+    await seconds(62)
+    expect(lease().until).toBe(0)
+  })
+
+  test('a process that was frozen past its lease begins anew', async () => {
+    route(['a'])
+    await rotation.open()
+    vi.setSystemTime(NOON + 31_000)
+    expect(rotation.isOpen).toBe(false)
+    const before = calls.length
+    await rotation.open()
+    expect(calls.slice(before)).toEqual(['read', 'write', 'read'])
+  })
+
+  test('away from the table it goes by what was read last, says so once, and catches up', async () => {
+    route(['a', 'b'])
+    await rotation.open()
+    rotation.take(80)
+    away = true
+    await seconds(40)
+    expect(rotation.isOpen).toBe(true)
+    expect(rotation.take(80)).toBeDefined()
+    expect(logged.filter((line) => line.includes('away'))).toHaveLength(1)
+    const rev = route(['b'])
+    away = false
+    await seconds(2)
+    expect(lease()).toMatchObject({ seen: rev })
+    expect(lease().until).toBeGreaterThan(Date.now())
+    expect(rotation.take(80)?.task).toBe('b')
+  })
+
+  test('what was never read and cannot be read is an error for who asks', async () => {
+    route(['a'])
+    away = true
+    await expect(rotation.open()).rejects.toThrow(Unavailable)
+    away = false
+    await rotation.open()
+    expect(rotation.isOpen).toBe(true)
+  })
+
+  test('a service made anew under the name has a lease of its own before it gets a request', async () => {
+    route(['a'])
+    await rotation.open()
+    rotation.take(80)
+    const rev = route(['z'], { uid: 'u2' })
+    await seconds(1)
+    // The earlier service's task still answers.
+    expect(lease()).toMatchObject({ uid: 'u2', seen: rev, busy: ['a'] })
+    expect(rotation.take(80)?.task).toBe('z')
+  })
+
+  test('a lease that is no more, or that an unseen try has written, is written all the same', async () => {
+    route(['a'])
+    await rotation.open()
+    const { rev, record } = stored<GatewayLease>(leaseKey)!
+    memory.write({ key: leaseKey, expect: rev, record })
+    await seconds(21)
+    expect(lease().until).toBeGreaterThan(NOON + 49_000)
+  })
+
+  test('who waits for a task hears of one as soon as the route is read again', async () => {
+    route([], { why: 'none is healthy' })
+    await rotation.open()
+    expect(rotation.take(80)).toBeUndefined()
+    let heard = false
+    rotation.news(5_000).then(() => {
+      heard = true
+    })
+    await seconds(2)
+    expect(heard).toBe(false)
+    route(['a'])
+    await seconds(1)
+    expect(heard).toBe(true)
+    expect(rotation.take(80)?.task).toBe('a')
+  })
+
+  test('a task that refused is left alone for a moment, and its next chance is news', async () => {
+    route(['a'])
+    await rotation.open()
+    rotation.ended(rotation.take(80)!.task)
+    rotation.refused('a')
+    expect(rotation.take(80)).toBeUndefined()
+    const news = rotation.news(5_000)
+    await vi.advanceTimersByTimeAsync(51)
+    await news
+    expect(rotation.take(80)?.task).toBe('a')
+  })
+
+  test('asked to stop, it gives the lease up at once', async () => {
+    route(['a'])
+    await rotation.open()
+    rotation.take(80)
+    await rotation.release()
+    expect(lease()).toMatchObject({ until: 0, busy: [] })
+  })
+})
+
+test('a lease is written for news and for its own end, and for nothing else', () => {
+  const record = { targets: [{ task: 'a', host: 'h', ports: {} }], uid: 'u1' } as unknown as Route
+  const standing = { gateway: 'g', route: { key: routeKey, rev: 3, record }, inFlight: ['a', 'x'] }
+  const held = nextLease(undefined, standing, NOON)!
+  expect(held).toEqual({ gateway: 'g', uid: 'u1', until: NOON + 30_000, seen: 3, busy: ['x'] })
+  expect(nextLease(held, standing, NOON + 20_000)).toBeUndefined()
+  expect(nextLease(held, standing, NOON + 20_001)?.until).toBe(NOON + 50_001)
+  expect(nextLease(held, { ...standing, inFlight: ['a'] }, NOON)?.busy).toEqual([])
+  expect(nextLease(held, { ...standing, route: { key: routeKey, rev: 4, record } }, NOON)?.seen).toBe(4)
+})
