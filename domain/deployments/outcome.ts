@@ -67,7 +67,7 @@ function failed(service: Service, why: Why, rollback: boolean, moment: Moment): 
       },
       now,
     )
-  if (rollback && to && to.revision !== dead.revision) return rolledBack(stopped, to, why, moment)
+  if (rollback && to) return rolledBack(stopped, to, why, moment)
   const statusReason = `Service deployment stopped because ${why}.`
   return withRollout(stopped, { status: 'STOPPED', statusReason, stoppedAt: now, finishedAt: now }, now)
 }

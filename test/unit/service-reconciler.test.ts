@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { begin } from '../../domain/deployments/begin.ts'
-import { pause } from '../../domain/deployments/pace.ts'
+import { pause, slowed } from '../../domain/deployments/pace.ts'
 import { moment } from '../../domain/moment.ts'
 import { Machine, type Settings } from './service-machine.ts'
 
@@ -214,6 +214,26 @@ describe('a count that is kept', () => {
       expect(machine.until(done)).toBe(13)
       expect(primary(machine)?.failedTasks).toBe(0)
     }
+  })
+
+  test('a task that a user stops before it was healthy has not failed', () => {
+    const machine = new Machine({ desired: 1, limits: [100, 200] }).deploy('good').run(4)
+    machine.kill(machine.seats()[0]!.id, 'UserInitiated')
+    machine.decide()
+    expect(primary(machine)).toMatchObject({ failedTasks: 0, generation: 2 })
+    machine.kill(machine.seats()[0]!.id)
+    machine.decide()
+    expect(primary(machine)?.failedTasks).toBe(1)
+  })
+
+  test('what fails while starts are held is part of the same trouble: three in a row wait 2 s, however many there are', () => {
+    const calm = new Machine({ desired: 1, limits: [100, 200] }).service
+    const twice = slowed(slowed(calm, false, 1_000), false, 2_000)
+    expect(twice).toMatchObject({ fails: 2, holdUntil: 3_000 })
+    expect(slowed(twice, false, 2_500)).toBe(twice)
+    expect(slowed(twice, false, 3_000)).toMatchObject({ fails: 3, holdUntil: 5_000 })
+    // After a minute without any it begins anew.
+    expect(slowed(twice, false, 63_001)).toMatchObject({ fails: 1, holdUntil: 63_001 })
   })
 
   test('scaling goes straight to the new count and makes no deployment; the newest go first', () => {
