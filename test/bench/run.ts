@@ -8,6 +8,7 @@ const sections: Record<string, () => Promise<Section>> = {
   launch: async () => (await import('./launch.ts')).launch(),
   services: async () => (await import('./services.ts')).services(),
   api: async () => (await import('./api.ts')).api(),
+  gateway: async () => (await import('./gateway.ts')).gateway(),
 }
 
 const help = `Usage: npm run bench [-- --only NAME]... [-- --json FILE]
@@ -22,6 +23,7 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
   launch        RunTask to container started, against the engine itself (needs a Docker Engine)
   services      a killed task to its replacement, and a service of thirty, against the engine and Docker Swarm
   api           requests per second of DescribeTasks and RunTask, with simulated capacity
+  gateway       requests per second to a service, next to nginx before the same servers (needs nginx-light)
 
 Exit code: 0 when every section was measured, 1 when one could not be, 2 when called in a wrong way.`
 
