@@ -120,12 +120,19 @@ export function seenOf(info: ContainerInspectInfo, outOfMemory: boolean): SeenCo
         state: 'exited',
         exitCode: state.ExitCode,
         reason: endingOf(state, outOfMemory),
-        startedAt: timeOf(state.StartedAt),
-        finishedAt: timeOf(state.FinishedAt),
+        ...timesOf(state),
       }
     default:
       return { ...common, state: 'running', startedAt: timeOf(state.StartedAt), health: healthOf(state) }
   }
+}
+
+/** A busy engine notes a start after the end that it heard of first: no container ends before it has started. */
+function timesOf(state: ContainerInspectInfo['State']): Pick<SeenContainer, 'startedAt' | 'finishedAt'> {
+  const startedAt = timeOf(state.StartedAt)
+  const finishedAt = timeOf(state.FinishedAt)
+  const before = startedAt !== undefined && finishedAt !== undefined && finishedAt < startedAt
+  return { startedAt: before ? finishedAt : startedAt, finishedAt }
 }
 
 function endingOf(state: ContainerInspectInfo['State'], outOfMemory: boolean): string | undefined {
