@@ -82,15 +82,16 @@ export interface Way {
 /**
  * Where host and path lead. A service's own name beats every door; then the doors of the host decide, the longest path
  * prefix first; doors without a host take the hosts that no route names. Of two services with the same door the
- * older one keeps it.
+ * older one keeps it. `isOpen` says whether doors without a host take this one (on one machine: only a loopback name, since
+ * a web page can give this machine any other).
  */
-export function wayOf(routes: readonly Route[], host: string, path: string): Way | undefined {
+export function wayOf(routes: readonly Route[], host: string, path: string, isOpen = true): Way | undefined {
   const name = hostName(host)
   const own = routes.find((route) => ownHost(route).toLowerCase() === name)
   if (own) return { service: own.service, cluster: own.cluster, port: own.port }
   const doors = routes.flatMap((route) => route.doors.map((door) => ({ route, door })))
   const named = doors.filter(({ door }) => door.host === name)
-  const open = named.length > 0 ? named : doors.filter(({ door }) => door.host === undefined)
+  const open = named.length > 0 ? named : isOpen ? doors.filter(({ door }) => door.host === undefined) : []
   const best = open
     .filter(({ door }) => isBelow(path, door.path))
     .sort((a, b) => length(b.door) - length(a.door) || before(a.route, b.route))[0]

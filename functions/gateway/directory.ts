@@ -20,6 +20,11 @@ export interface Directory {
   release(): Promise<void>
 }
 
+export interface DirectoryOptions extends RotationOptions {
+  /** Hosts that doors without a host take; absent: any. */
+  readonly openTo?: ((host: string) => boolean) | undefined
+}
+
 /** In use, the list of all routes is read this often; and no sooner than the other when something is missing in it. */
 const LIST_MS = 5_000
 const MISS_MS = 1_000
@@ -28,13 +33,16 @@ const PAGE = 200
 const MISSES = 1_000
 
 /** Which host and path lead to which service, kept fresh from the table. */
-export function openDirectory(ports: GatewayPorts, options: RotationOptions): Directory {
+export function openDirectory(ports: GatewayPorts, options: DirectoryOptions): Directory {
   const { store, now, scope, log } = ports
   const rotations = new Map<string, Rotation>()
   const missedAt = new Map<string, number>()
   let routes: readonly Route[] = []
   let listedAt = Number.NEGATIVE_INFINITY
   let listing: Promise<void> | undefined
+
+  const lead = (host: string, path: string): Way | undefined =>
+    wayOf(routes, host, path, options.openTo?.(host) ?? true)
 
   const rotationOf = (name: Pick<Route, 'cluster' | 'service'>): Rotation => {
     const id = `${name.cluster}/${name.service}`
@@ -94,7 +102,7 @@ export function openDirectory(ports: GatewayPorts, options: RotationOptions): Di
       if (own?.route) return own.isOpen ? { rotation: own, port: own.route.port } : undefined
       const age = now() - listedAt
       if (age > 2 * LIST_MS) return undefined
-      const way = wayOf(routes, host, path)
+      const way = lead(host, path)
       const rotation = way && rotations.get(`${way.cluster}/${way.service}`)
       if (!way || !rotation?.isOpen) return undefined
       if (age > LIST_MS) listAside()
@@ -110,14 +118,14 @@ export function openDirectory(ports: GatewayPorts, options: RotationOptions): Di
       const found = await byName(host)
       if (found) return found
       if (now() - listedAt >= MISS_MS) {
-        const stale = wayOf(routes, host, path)
+        const stale = lead(host, path)
         if (stale && now() - listedAt < 2 * LIST_MS) listAside()
         else
           await list().catch((error) => {
             if (!stale) throw error
           })
       }
-      return along(wayOf(routes, host, path))
+      return along(lead(host, path))
     },
     routes: () => shownRoutes(routes),
     async release() {

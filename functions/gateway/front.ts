@@ -26,8 +26,6 @@ export interface FrontOptions {
   readonly directory: Directory
   readonly tasks: Tasks
   readonly limits: Limits
-  /** Hosts that a request may be for; others get what an unknown host gets. */
-  readonly answersFor?: ((host: string) => boolean) | undefined
 }
 
 /** The gateway as a server of HTTP/1.1. */
@@ -49,6 +47,7 @@ export function openFront(options: FrontOptions): Front {
   let stopping = false
   let underWay = 0
   const switched = new Set<Duplex>()
+  const asking = new WeakSet<IncomingMessage>()
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     if (stopping) return refuse(request, response, closing)
@@ -61,7 +60,6 @@ export function openFront(options: FrontOptions): Front {
       if (!found) return refuse(request, response, routeNotFound(host, path, directory.routes()))
       exchange(found, asked, request, response)
     }
-    if (options.answersFor && !options.answersFor(host)) return forward(undefined)
     const known = directory.known(host, path)
     if (known) return forward(known)
     directory.find(host, path).then(forward, (error) => {
@@ -87,7 +85,11 @@ export function openFront(options: FrontOptions): Front {
         proto: 'http',
         port: socket.localPort ?? 80,
       }),
-      body: hasBody ? new Upload(request, { bytes: limits.bodyBytes, silenceMs: limits.silenceMs }) : null,
+      body: hasBody
+        ? new Upload(request, { bytes: limits.bodyBytes, silenceMs: limits.silenceMs }, () => {
+            if (asking.has(request)) response.writeContinue()
+          })
+        : null,
       ...(isUpgrade(request) && { upgrade: 'websocket' }),
     }
     underWay++
@@ -149,7 +151,11 @@ export function openFront(options: FrontOptions): Front {
     if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
     refuseRaw(socket, refusalOfBytes(error))
   })
-  server.on('dropRequest', (_, socket: Duplex) => refuseRaw(socket, closing))
+  // Who asks before sending a body is told to go on once a task is there to take it.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    asking.add(request)
+    serve(request, response)
+  })
 
   return {
     server,

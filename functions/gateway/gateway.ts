@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { GatewayConfig } from '../../infra/config.ts'
-import { type Directory, openDirectory } from './directory.ts'
+import { type Directory, type DirectoryOptions, openDirectory } from './directory.ts'
 import type { Limits } from './exchange.ts'
 import type { GatewayPorts } from './rotation.ts'
 import { openTasks, type Tasks } from './tasks.ts'
@@ -18,11 +18,12 @@ const SILENCE_MS = 300_000
 export function openGateway(
   ports: GatewayPorts,
   { pollMs, answerMs, holdMs, bodyBytes }: GatewayConfig,
+  more: Pick<DirectoryOptions, 'openTo'> = {},
 ): Gateway {
   const tasks = openTasks({ answerMs, silenceMs: SILENCE_MS })
   return {
     tasks,
-    directory: openDirectory(ports, { gateway: randomUUID(), pollMs, onGone: tasks.leave }),
+    directory: openDirectory(ports, { gateway: randomUUID(), pollMs, onGone: tasks.leave, ...more }),
     limits: { answerMs, holdMs, refusedMs: REFUSED_MS, bodyBytes, silenceMs: SILENCE_MS },
   }
 }

@@ -14,7 +14,8 @@ const FORWARDED = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-
 
 /** Who asked, and how. */
 export interface From {
-  readonly address: string
+  /** Absent where it is the last of the forwarded ones already. */
+  readonly address?: string | undefined
   readonly proto: string
   readonly port: number
 }
@@ -31,14 +32,14 @@ export function towardsTask(raw: RawHeaders, host: string, from: From): string[]
     const name = raw[n]!.toLowerCase()
     if (HOP.has(name) || ASKED_OF_US.has(name) || dropped?.has(name)) continue
     if (FORWARDED.has(name)) {
-      if (name === 'x-forwarded-for') before += `${raw[n + 1]}, `
+      if (name === 'x-forwarded-for') before += `${before && ', '}${raw[n + 1]}`
       continue
     }
     out.push(raw[n]!, raw[n + 1]!)
   }
   out.push(
     'x-forwarded-for',
-    before + from.address,
+    from.address ? `${before}${before && ', '}${from.address}` : before,
     'x-forwarded-proto',
     from.proto,
     'x-forwarded-host',

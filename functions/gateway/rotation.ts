@@ -3,8 +3,11 @@ import type { Scope, Stored } from '../../domain/decision.ts'
 import { IDLE_MS, isHeld, isNews, leaseTtl, nextLease, released } from '../../domain/gateway-lease.ts'
 import * as keys from '../../domain/keys.ts'
 import type { GatewayLease, Route, Target } from '../../domain/model.ts'
-import type { Queue, Store } from '../../domain/ports.ts'
+import { type Queue, type Store, Unavailable } from '../../domain/ports.ts'
 import type { Log } from '../../infra/log.ts'
+
+/** What was read last is better than waiting long for what is there now. */
+const OPEN_MS = 1_000
 
 /** All that the gateway works with besides connections. */
 export interface GatewayPorts {
@@ -196,7 +199,7 @@ export function openRotation(
     },
     open() {
       lastUsed = now()
-      opening ??= begin()
+      opening ??= (route === undefined ? begin() : soon(begin()))
         .then(
           () => {
             away = false
@@ -272,4 +275,11 @@ export function openRotation(
       await letGo()
     },
   }
+}
+
+function soon(beginning: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Unavailable('The table is slow to answer')), OPEN_MS)
+    beginning.then(resolve, reject).finally(() => clearTimeout(late))
+  })
 }

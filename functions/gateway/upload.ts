@@ -24,14 +24,16 @@ export class Upload extends Readable {
   begun = false
   readonly #source: Readable
   readonly #limits: UploadLimits
+  readonly #onBegin: () => void
   #bytes = 0
   #alarm: NodeJS.Timeout | undefined
   #piped = false
 
-  constructor(source: Readable, limits: UploadLimits) {
+  constructor(source: Readable, limits: UploadLimits, onBegin: () => void) {
     super()
     this.#source = source
     this.#limits = limits
+    this.#onBegin = onBegin
   }
 
   override _read(): void {
@@ -49,6 +51,7 @@ export class Upload extends Readable {
   #begin(): void {
     this.#piped = true
     this.begun = true
+    this.#onBegin()
     this.#source.on('data', this.#data).on('end', this.#end).on('close', this.#close)
     this.#source.on('error', () => undefined)
   }

@@ -8,6 +8,10 @@ import { sqsQueue } from '../../infra/sqs.ts'
 /** The gateway as a process of its own: `node local/gateway/main.ts`, configured by its environment. */
 const CLOSE_MS = 4_000
 
+/** Names that only this machine gives itself. */
+const isLoopback = (host: string): boolean =>
+  /^(127(\.\d{1,3}){3}|\[::1\]|([^/:]+\.)?localhost)(:\d+)?$/i.test(host)
+
 const config = readConfig()
 const log = logAt(config.logLevel)
 const ports = {
@@ -17,8 +21,12 @@ const ports = {
   scope: { account: config.account, region: config.region },
   log,
 }
-const front = openFront({ ports, ...openGateway(ports, config.gateway) })
-await listen(front, Number(process.env.SLIPWAY_GATEWAY_PORT), '127.0.0.1')
+const port = Number(process.env.SLIPWAY_GATEWAY_PORT)
+const front = openFront({ ports, ...openGateway(ports, config.gateway, { openTo: isLoopback }) })
+await listen(front, port, '127.0.0.1').catch((error: Error) => {
+  console.error(`The gateway can not listen on port ${port}: ${error.message}`)
+  process.exit(1)
+})
 
 let ending = false
 const end = () => {

@@ -13,7 +13,9 @@ import {
 import { type AddressInfo, connect, createServer as createTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Stored } from '../../domain/decision.ts'
@@ -21,7 +23,8 @@ import * as keys from '../../domain/keys.ts'
 import type { GatewayLease, Route, Target } from '../../domain/model.ts'
 import { type Store, Unavailable } from '../../domain/ports.ts'
 import { type Front, listen, openFront } from '../../functions/gateway/front.ts'
-import { openGateway } from '../../functions/gateway/gateway.ts'
+import { type Gateway, openGateway } from '../../functions/gateway/gateway.ts'
+import { streaming } from '../../functions/gateway/streaming.ts'
 import { dynamoStore } from '../../infra/dynamo.ts'
 import { openTable, type Table } from '../../local/table.ts'
 import { eventually, freePort } from '../support/slipway.ts'
@@ -32,6 +35,7 @@ const dir = mkdtempSync(join(tmpdir(), 'slipway-gateway-'))
 let table: Table
 let store: Store
 let front: Front
+let gateway: Gateway
 let port: number
 let away = false
 let wakes: string[] = []
@@ -62,7 +66,8 @@ beforeAll(async () => {
     scope,
     log: () => undefined,
   }
-  const gateway = openGateway(ports, { pollMs: 50, answerMs: 1_500, holdMs: 300, bodyBytes: BODY_BYTES })
+  const config = { pollMs: 50, answerMs: 1_500, holdMs: 300, bodyBytes: BODY_BYTES }
+  gateway = openGateway(ports, config, { openTo: (host) => host.startsWith('127.0.0.1') })
   const limits = { ...gateway.limits, refusedMs: 1_500, silenceMs: 700 }
   front = openFront({ ports, ...gateway, limits })
   port = await listen(front, 0, '127.0.0.1')
@@ -245,6 +250,14 @@ test('target groups and tags lead to a service: the longest path first, own name
   expect(await text('all.example.com', '/cartoon')).toBe('all')
   expect(await text(shop.host, '/')).toBe('shop')
   expect(await text(all.host.toUpperCase(), '/')).toBe('all')
+})
+
+test('a path without a host is open to the hosts it may be, and to no other', async () => {
+  await service([await task('a', (_, response) => response.end('open'))], {
+    doors: [{ path: '/open', port: 80 }],
+  })
+  await eventually(async () => (await ask('127.0.0.1', { path: '/open' })).text === 'open' || undefined, 5)
+  expect((await ask('rebound.example.com', { path: '/open' })).status).toBe(404)
 })
 
 test('a connection of a client serves many requests, and so does one to a task', async () => {
@@ -528,6 +541,25 @@ test('a body that is too large is refused, whether it says so or not', async () 
   expect([unsaid.status, unsaid.json.error.code]).toEqual([413, 'BODY_TOO_LARGE'])
 })
 
+test('who asks before sending a body is told to go on by the task that takes it, or refused at once', async () => {
+  const { host } = await service([await task('a', echo)])
+  const expecting = async (length: number) => {
+    const headers = { expect: '100-continue', 'content-length': String(length) }
+    const { call, answered } = send(host, { method: 'POST', headers })
+    let told = false
+    call.once('continue', () => {
+      told = true
+      call.end('x'.repeat(length))
+    })
+    call.flushHeaders()
+    const { status } = await read(await answered)
+    call.destroy()
+    return [told, status]
+  }
+  expect(await expecting(10)).toEqual([true, 200])
+  expect(await expecting(BODY_BYTES + 1)).toEqual([false, 413])
+})
+
 test('what is no request is answered in JSON, and its connection ends', async () => {
   const { host } = await service([await task('a', echo)])
   const cases: [string, number, string][] = [
@@ -664,4 +696,92 @@ test('a gateway that is asked to stop finishes what it has begun and gives its l
   await closed
   expect(await leases()).toMatchObject([{ until: 0, busy: [] }])
   await expect(send(host, { port: at }).answered).rejects.toThrow('ECONNREFUSED')
+})
+
+/** As a function URL that streams would be called, and what Lambda's runtime would put before its answer. */
+async function invoke(event: {
+  host: string
+  method?: string
+  path?: string
+  query?: string
+  headers?: Record<string, string>
+  body?: string
+}) {
+  const stream = new PassThrough()
+  // biome-ignore lint/suspicious/noExplicitAny: a head is whatever the handler puts there
+  let head: any
+  const heads = {
+    from(to: PassThrough, given: unknown) {
+      head = given
+      return to
+    },
+  }
+  const done = streaming(gateway, heads as never)(
+    {
+      rawPath: event.path ?? '/',
+      rawQueryString: event.query ?? '',
+      headers: {
+        host: 'abc.lambda-url.us-east-1.on.aws',
+        'x-forwarded-host': event.host,
+        'x-forwarded-for': '203.0.113.7',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-port': '443',
+        ...event.headers,
+      },
+      cookies: ['a=1', 'b=2'],
+      requestContext: { http: { method: event.method ?? 'GET', sourceIp: '203.0.113.7' } },
+      body: event.body && Buffer.from(event.body).toString('base64'),
+      isBase64Encoded: true,
+    } as unknown as APIGatewayProxyEventV2,
+    stream,
+  )
+  const chunks: string[] = []
+  stream.on('data', (chunk) => chunks.push(String(chunk)))
+  stream.on('error', () => undefined)
+  await done
+  return { head, text: chunks.join(''), broken: stream.errored !== null }
+}
+
+test('behind a function URL that streams it is the same gateway', async () => {
+  const { host } = await service([
+    await task('a', (message, response) => {
+      response.setHeader('set-cookie', ['x=1', 'y=2'])
+      response.setHeader('x-many', ['1', '2'])
+      echo(message, response)
+    }),
+  ])
+  const request = { host, method: 'PUT', path: '/p', query: 'q=%20', body: 'bytes' }
+  const { head, text } = await invoke(request)
+  expect(head).toMatchObject({ statusCode: 200, cookies: ['x=1', 'y=2'], headers: { 'x-many': '1, 2' } })
+  expect(JSON.parse(text)).toMatchObject({
+    method: 'PUT',
+    url: '/p?q=%20',
+    body: 'bytes',
+    headers: {
+      cookie: 'a=1; b=2',
+      host,
+      'x-forwarded-for': '203.0.113.7',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': host,
+      'content-length': '5',
+    },
+  })
+})
+
+test('there its errors are the same, an answer that breaks off breaks off, and WebSocket is refused', async () => {
+  const unknown = await invoke({ host: 'nobody.demo.localhost' })
+  expect([unknown.head.statusCode, JSON.parse(unknown.text).error.code]).toEqual([404, 'ROUTE_NOT_FOUND'])
+  const none = await service([])
+  const empty = await invoke({ host: none.host })
+  expect([empty.head.statusCode, empty.head.headers['retry-after']]).toEqual([503, '1'])
+  const { host } = await service([
+    await task('a', (_, response) => {
+      response.writeHead(200, { 'content-length': '10' })
+      response.write('half')
+      setTimeout(() => response.destroy(), 50)
+    }),
+  ])
+  expect(await invoke({ host })).toMatchObject({ text: 'half', broken: true })
+  const socket = await invoke({ host, headers: { upgrade: 'websocket' } })
+  expect(JSON.parse(socket.text).error.code).toBe('NO_WEBSOCKET')
 })

@@ -104,6 +104,7 @@ describe.skipIf('reason' in found)(
       await eventually(async () => running.text().includes('run-task') || undefined, 20, 'the command')
       expect(running.text()).toMatch(/Slipway is ready \(\d+\.\d s\)/)
       expect(running.text()).toMatch(new RegExp(`^ {2}Endpoint +http://127.0.0.1:${port}$`, 'm'))
+      expect(running.text()).toMatch(/^ {2}Services +http:\/\/<service>\.<cluster>\.localhost:\d+$/m)
       expect(running.text()).toMatch(/^ {2}Docker +\d+\.\d+/m)
     })
 
@@ -126,19 +127,38 @@ describe.skipIf('reason' in found)(
       rmSync(elsewhere, { recursive: true })
     })
 
-    test('functions or an agent that die are started again', async () => {
-      const before = childrenOf(running.child.pid!).filter((pid) => /serverless|agent/.test(commandOf(pid)))
-      expect(before).toHaveLength(2)
+    test('the port of the front door is refused likewise where it is taken, and is the next one otherwise', async () => {
+      const holder = createServer()
+      await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
+      const taken = (holder.address() as { port: number }).port
+      const elsewhere = mkdtempSync(join(tmpdir(), 'slipway-start-'))
+      const own = { SLIPWAY_DATA: elsewhere, SLIPWAY_PORT: '0', SLIPWAY_GATEWAY_PORT: String(taken) }
+      const refused = slipway('start', own)
+      expect(await refused.ended).toBe(1)
+      expect(refused.text()).toContain(`Port ${taken} is taken by process ${process.pid} (`)
+      expect(refused.text()).toContain('SLIPWAY_GATEWAY_PORT')
+      holder.close()
+      rmSync(elsewhere, { recursive: true })
+      expect(readSettings({ SLIPWAY_DATA: data, SLIPWAY_PORT: '4000' }).gatewayPort).toBe(4_001)
+    })
+
+    test('functions, an agent or a gateway that die are started again', async () => {
+      const before = childrenOf(running.child.pid!).filter((pid) =>
+        /serverless|agent|gateway/.test(commandOf(pid)),
+      )
+      expect(before).toHaveLength(3)
       for (const pid of before) process.kill(pid, 'SIGKILL')
       await eventually(async () => before.every((pid) => !alive(pid)) || undefined, 10, 'their end')
       await healthy(port)
       await eventually(
         async () => {
-          const now = childrenOf(running.child.pid!).filter((pid) => /serverless|agent/.test(commandOf(pid)))
-          return now.length === 2 || undefined
+          const now = childrenOf(running.child.pid!).filter((pid) =>
+            /serverless|agent|gateway/.test(commandOf(pid)),
+          )
+          return now.length === 3 || undefined
         },
         30,
-        'two new processes',
+        'three new processes',
       )
       expect(running.text()).toContain('was ended by SIGKILL; it is started again.')
     })
