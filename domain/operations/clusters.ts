@@ -1,14 +1,15 @@
-import type { ClusterSetting, Cluster as DescribedCluster, Failure } from '@aws-sdk/client-ecs'
+import type { ClusterSetting, Cluster as DescribedCluster, Failure, KeyValuePair } from '@aws-sdk/client-ecs'
 import { clusterArn, clusterName } from '../arn.ts'
 import { type Decision, get, getAll, query, type Reading, type Scope } from '../decision.ts'
 import { clusterNotFound, invalidParameter, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Cluster } from '../model.ts'
+import type { Cluster, Service, Task } from '../model.ts'
 import { canonical } from '../moment.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { judgeCluster } from './cluster-rules.ts'
-import { countTasks, hasTasks, noTasks, type TaskCounts } from './count-tasks.ts'
+import { type Counts, countLive, holds, nothing } from './count-live.ts'
+import { revisionsOf } from './find-service.ts'
 import { decodePage, encodePage, isText } from './paging.ts'
 import { checkTags } from './tag-rules.ts'
 
@@ -25,13 +26,15 @@ export function* createCluster(
   const stored = yield* get<Cluster>(keys.cluster(scope, wanted.name))
   if (stored?.record.status === 'ACTIVE') {
     refuseOther(stored.record, wanted, input)
-    const counts = yield* countTasks(scope, [wanted.name])
+    const counts = yield* countLive(scope, [wanted.name])
     return {
-      reply: { cluster: describe(stored.record, scope, everything, counts.get(wanted.name) ?? noTasks) },
+      reply: {
+        cluster: yield* describe(stored.record, scope, everything, counts.get(wanted.name) ?? nothing),
+      },
     }
   }
   return {
-    reply: { cluster: describe(wanted, scope, everything, noTasks) },
+    reply: { cluster: yield* describe(wanted, scope, everything, nothing) },
     changes: [{ key: keys.cluster(scope, wanted.name), expect: stored?.rev ?? 'absent', record: wanted }],
   }
 }
@@ -84,26 +87,26 @@ export function* describeClusters(
   const found = yield* getAll<Cluster>(names.map((name) => keys.cluster(scope, name)))
   const present = found.flatMap((item) => (item ? [item.record] : []))
   const active = present.filter((cluster) => cluster.status === 'ACTIVE').map((cluster) => cluster.name)
-  const counts = yield* countTasks(scope, active)
+  const counts = yield* countLive(scope, active)
   const failures: Failure[] = names
     .filter((_, n) => !found[n])
     .map((name) => ({ arn: clusterArn(scope, name), reason: 'MISSING' }))
   const include = new Set<string>(input.include)
-  const clusters = present.map((cluster) =>
-    describe(cluster, scope, include, counts.get(cluster.name) ?? noTasks),
-  )
+  const clusters: DescribedCluster[] = []
+  for (const cluster of present)
+    clusters.push(yield* describe(cluster, scope, include, counts.get(cluster.name) ?? nothing))
   return { reply: { clusters, failures } }
 }
 
 const everything: ReadonlySet<string> = new Set(['CONFIGURATIONS', 'SETTINGS', 'STATISTICS', 'TAGS'])
 
 /** `capacityProviders` and the strategy are always there: clients index them unguarded (facts: clients 1.1, trap 6). */
-function describe(
+function* describe(
   cluster: Cluster,
   scope: Scope,
   include: ReadonlySet<string>,
-  counts: TaskCounts,
-): DescribedCluster {
+  counts: Counts,
+): Reading<DescribedCluster> {
   return {
     clusterArn: clusterArn(scope, cluster.name),
     clusterName: cluster.name,
@@ -111,8 +114,8 @@ function describe(
     registeredContainerInstancesCount: 0,
     runningTasksCount: counts.running.EC2 + counts.running.FARGATE,
     pendingTasksCount: counts.pending.EC2 + counts.pending.FARGATE,
-    activeServicesCount: 0,
-    statistics: include.has('STATISTICS') ? statistics(counts) : [],
+    activeServicesCount: counts.services.filter((service) => service.status === 'ACTIVE').length,
+    statistics: include.has('STATISTICS') ? yield* statistics(counts, scope) : [],
     tags: include.has('TAGS') ? (cluster.tags ?? []) : [],
     settings: include.has('SETTINGS') ? (cluster.settings ?? DEFAULT_SETTINGS) : [],
     configuration: include.has('CONFIGURATIONS') ? cluster.configuration : undefined,
@@ -122,18 +125,22 @@ function describe(
   }
 }
 
-/** Services are not built yet: there are none. */
-const statistics = ({ running, pending }: TaskCounts) =>
-  Object.entries({
+/** A service counts under the launch type of the revision that it is on. */
+function* statistics({ running, pending, services }: Counts, scope: Scope): Reading<KeyValuePair[]> {
+  const revisions = yield* revisionsOf(services, scope)
+  const count = (status: Service['status'], launchType: Task['launchType']) =>
+    services.filter((s, n) => s.status === status && revisions[n]?.launchType === launchType).length
+  return Object.entries({
     runningEC2TasksCount: running.EC2,
     runningFargateTasksCount: running.FARGATE,
     pendingEC2TasksCount: pending.EC2,
     pendingFargateTasksCount: pending.FARGATE,
-    activeEC2ServiceCount: 0,
-    activeFargateServiceCount: 0,
-    drainingEC2ServiceCount: 0,
-    drainingFargateServiceCount: 0,
+    activeEC2ServiceCount: count('ACTIVE', 'EC2'),
+    activeFargateServiceCount: count('ACTIVE', 'FARGATE'),
+    drainingEC2ServiceCount: count('DRAINING', 'EC2'),
+    drainingFargateServiceCount: count('DRAINING', 'FARGATE'),
   }).map(([name, value]) => ({ name, value: String(value) }))
+}
 
 /** ARNs of the clusters that are not INACTIVE, by name. */
 export function* listClusters(
@@ -161,8 +168,8 @@ export function* listClusters(
 const KEPT_SECONDS = 24 * 3600
 
 /**
- * INACTIVE from now on. Tasks guard a cluster as far as the index names them: a task accepted in the same
- * moment runs to its end in an INACTIVE cluster, as one accepted just before the call would (Law 9).
+ * INACTIVE from now on. Services and tasks guard a cluster as far as the index names them: a task accepted in the
+ * same moment runs to its end in an INACTIVE cluster, as one accepted just before the call would (Law 9).
  */
 export function* deleteCluster(
   input: Input<'DeleteCluster'>,
@@ -171,7 +178,13 @@ export function* deleteCluster(
   const name = clusterName(input.cluster)
   const stored = yield* get<Cluster>(keys.cluster(scope, name))
   if (stored?.record.status !== 'ACTIVE') throw clusterNotFound()
-  if (yield* hasTasks(scope, name))
+  const held = yield* holds(scope, name)
+  if (held === 'services')
+    throw new Refusal(
+      'ClusterContainsServicesException',
+      'The Cluster cannot be deleted while Services are active.',
+    )
+  if (held === 'tasks')
     throw new Refusal(
       'ClusterContainsTasksException',
       'The Cluster cannot be deleted while Tasks are active.',
@@ -179,7 +192,7 @@ export function* deleteCluster(
   const record: Cluster = { ...stored.record, status: 'INACTIVE' }
   const ttl = Math.floor(moment.now / 1000) + KEPT_SECONDS
   return {
-    reply: { cluster: describe(record, scope, everything, noTasks) },
+    reply: { cluster: yield* describe(record, scope, everything, nothing) },
     changes: [{ key: stored.key, expect: stored.rev, record, ttl }],
   }
 }

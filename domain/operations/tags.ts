@@ -1,20 +1,29 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { type EcsArn, parseArn } from '../arn.ts'
-import { type Decision, get, type Key, type Reading, type Scope, type Stored } from '../decision.ts'
+import {
+  type Decision,
+  get,
+  type Key,
+  type Moment,
+  type Reading,
+  type Scope,
+  type Stored,
+} from '../decision.ts'
+import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Cluster, Task, TaskDefinitionRecord } from '../model.ts'
+import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { checkTags, mergeTags } from './tag-rules.ts'
 
-/** Tags of clusters, task definitions and tasks; of what Slipway has not built, nothing can be found (facts: ECS 2.1, 3.1). */
+/** Tags of clusters, task definitions, tasks and services; of what Slipway has not built, nothing can be found (facts: ECS 2.1, 3.1). */
 
-type Tagged = Cluster | TaskDefinitionRecord | Task
+type Tagged = Cluster | TaskDefinitionRecord | Task | Service
 
 export function* tagResource(
   input: Input<'TagResource'>,
-  { scope }: Call,
+  { scope, moment }: Call,
 ): Reading<Decision<Output<'TagResource'>>> {
   const given = input.tags ?? []
   checkTags(given)
@@ -22,19 +31,19 @@ export function* tagResource(
   refuseStopped(stored.record)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
-  return { reply: {}, ...retagged(stored, tags) }
+  return { reply: {}, ...retagged(stored, tags, moment) }
 }
 
 /** Keys that are not there are ignored. */
 export function* untagResource(
   input: Input<'UntagResource'>,
-  { scope }: Call,
+  { scope, moment }: Call,
 ): Reading<Decision<Output<'UntagResource'>>> {
   const stored = yield* resource(input.resourceArn ?? '', scope)
   refuseStopped(stored.record)
   const present = stored.record.tags ?? []
   const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
-  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags) }
+  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags, moment) }
 }
 
 export function* listTagsForResource(
@@ -45,11 +54,16 @@ export function* listTagsForResource(
   return { reply: { tags: stored.record.tags ?? [] } }
 }
 
-/** A task in motion is being looked at under its last revision: whoever writes another takes the looks over. */
+/**
+ * A task in motion is being looked at under its last revision: whoever writes another takes the looks over. A service's tags
+ * say where its requests come in: it is looked at though it rests.
+ */
 function retagged(
-  { key, rev, record, list, due }: Stored<Tagged>,
+  { key, rev, record, list, due: before }: Stored<Tagged>,
   tags: Tag[],
+  { now }: Moment,
 ): Omit<Decision<unknown>, 'reply'> {
+  const due = keys.kindOf(key) === 'service' ? dueOf(before, true, now) : before
   return {
     changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
     effects: due === undefined ? [] : [{ effect: 'wake', wake: { key, look: rev + 1 } }],
@@ -77,6 +91,7 @@ function* resource(text: string, scope: Scope): Reading<Stored<Tagged>> {
 
 function isThere(record: Tagged, arn: EcsArn): boolean {
   if ('lastStatus' in record) return record.cluster === arn.path[0]
+  if (arn.type === 'service') return record.status !== 'INACTIVE'
   return arn.type !== 'cluster' || record.status === 'ACTIVE'
 }
 
@@ -109,7 +124,10 @@ const kinds: Readonly<Record<string, Kind>> = {
     key: (scope, path) => (path.length === 2 ? keys.task(scope, path[1]!) : undefined),
     missing: notFound('task'),
   },
-  service: unbuilt('service'),
+  service: {
+    key: (scope, path) => (path.length === 2 ? keys.service(scope, path[0]!, path[1]!) : undefined),
+    missing: notFound('service'),
+  },
   'task-set': unbuilt('task set'),
   'container-instance': unbuilt('container instance'),
   daemon: unbuilt('daemon'),

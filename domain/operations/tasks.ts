@@ -6,32 +6,18 @@ import type {
   StopTaskRequest,
   StopTaskResponse,
 } from '@aws-sdk/client-ecs'
-import { clusterName, parseArn, taskArn } from '../arn.ts'
-import { type Decision, getAll, type Key, list, type Reading, type Scope, type Stored } from '../decision.ts'
+import { clusterName, taskArn } from '../arn.ts'
+import { type Decision, getAll, type Key, type Reading, type Scope, type Stored } from '../decision.ts'
 import { dueOf } from '../due.ts'
-import { clusterNotFound, invalidParameter, Refusal } from '../errors.ts'
+import { clusterNotFound, invalidParameter } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Cluster, Task } from '../model.ts'
 import { toStop } from '../task-lifecycle.ts'
 import type { Call } from './call.ts'
-import { decodePage, encodePage } from './paging.ts'
+import { findService } from './find-service.ts'
+import { nameIn } from './identifiers.ts'
 import { taskAnswer } from './task-answer.ts'
-
-/** A task by its id or ARN. An ARN names its cluster, which must be the one that is asked. */
-function taskId(given: string, cluster: string): string {
-  if (!given.startsWith('arn:')) return given
-  const arn = parseArn(given)
-  if (arn?.type !== 'task' || arn.path.length < 1 || arn.path.length > 2) {
-    throw invalidParameter('Invalid identifier: Unexpected number of separators')
-  }
-  const [owner] = arn.path
-  if (arn.path.length === 2 && owner !== cluster) {
-    throw invalidParameter(
-      `Invalid identifier: Identifier is for cluster ${owner}. Your cluster is ${cluster}`,
-    )
-  }
-  return arn.path.at(-1)!
-}
+import { walk } from './walk.ts'
 
 /** Tasks by their keys, read together with the cluster they are asked of, which must be ACTIVE. */
 function* tasksOf(
@@ -52,7 +38,7 @@ export function* describeTasks(
   if (!input.tasks?.length) throw invalidParameter('Tasks cannot be empty.')
   if (input.tasks.length > 100) throw invalidParameter('Tasks cannot have more than 100 elements.')
   const cluster = clusterName(input.cluster)
-  const ids = [...new Set(input.tasks.map((given) => taskId(given, cluster)))]
+  const ids = [...new Set(input.tasks.map((given) => nameIn(cluster, given, 'task')))]
   const found = yield* tasksOf(
     cluster,
     ids.map((id) => keys.task(scope, id)),
@@ -76,7 +62,7 @@ export function* stopTask(
   { scope, moment }: Call,
 ): Reading<Decision<StopTaskResponse>> {
   const cluster = clusterName(input.cluster)
-  const key = keys.task(scope, taskId(input.task ?? '', cluster))
+  const key = keys.task(scope, nameIn(cluster, input.task ?? '', 'task'))
   const [stored] = yield* tasksOf(cluster, [key], scope)
   if (stored?.record.cluster !== cluster) throw invalidParameter('The referenced task was not found.')
   const task = stored.record
@@ -97,53 +83,39 @@ export function* stopTask(
   }
 }
 
-/** How many candidates one step of a listing reads. */
-const STEP = 100
-
-/** Pages walk the shards of the live tasks, then (for STOPPED) those of the stopped ones, newest end first. */
-interface Place {
-  readonly part: number
-  readonly after?: string | undefined
-}
-
-/** Arns of tasks by cluster and filters. The index names candidates; each is judged by its record (Law 9). */
+/** Live tasks, shard by shard, then (for STOPPED) those that have stopped, newest end first. */
 export function* listTasks(input: ListTasksRequest, { scope }: Call): Reading<Decision<ListTasksResponse>> {
   judgeFilters(input)
   const cluster = clusterName(input.cluster)
-  yield* tasksOf(cluster, [], scope)
-  if (input.serviceName !== undefined) throw new Refusal('ServiceNotFoundException', 'Service not found.')
-  const stopped = input.desiredStatus === 'STOPPED'
-  const parts = [
-    ...keys.shards.map((s) => ({
-      lpk: keys.livePartition(scope, s),
-      prefix: keys.liveTasksPrefix(cluster),
-      descending: false,
-    })),
-    ...(stopped
-      ? keys.shards.map((s) => ({
-          lpk: keys.stoppedPartition(scope, cluster, s),
-          prefix: undefined,
-          descending: true,
-        }))
-      : []),
-  ]
-  const most = input.maxResults ?? 100
-  const taskArns: string[] = []
-  let place: Place = decodePage<Place>(input.nextToken, isPlace) ?? { part: 0 }
-  while (place.part < parts.length) {
-    const part = parts[place.part]!
-    const page = yield* list({ ...part, after: place.after, limit: STEP })
-    const records = yield* getAll<Task>(page.items.map((c) => c.key))
-    for (const [n, candidate] of page.items.entries()) {
-      if (taskArns.length === most) return { reply: { taskArns, nextToken: encodePage(place) } }
-      place = { part: place.part, after: candidate.lsk }
-      if (matches(records[n], input, cluster)) taskArns.push(taskArn(scope, cluster, records[n]!.record.id))
-    }
-    if (page.next === undefined) place = { part: place.part + 1 }
-    if (taskArns.length === most && place.part < parts.length)
-      return { reply: { taskArns, nextToken: encodePage(place) } }
+  const service = yield* serviceIn(cluster, input.serviceName, scope)
+  const live = keys.shards.map((s) => ({
+    lpk: keys.livePartition(scope, s),
+    prefix: keys.liveTasksPrefix(cluster),
+  }))
+  const stopped = keys.shards.map((s) => ({
+    lpk: keys.stoppedPartition(scope, cluster, s),
+    descending: true,
+  }))
+  const parts = input.desiredStatus === 'STOPPED' ? [...live, ...stopped] : live
+  const { arns, nextToken } = yield* walk<Task>(
+    parts,
+    { nextToken: input.nextToken, most: input.maxResults ?? 100 },
+    function* (records) {
+      return records.map((found) =>
+        matches(found, input, cluster, service) ? taskArn(scope, cluster, found!.record.id) : undefined,
+      )
+    },
+  )
+  return { reply: { taskArns: arns, nextToken } }
+}
+
+/** The service that a listing is of, in a cluster that must be ACTIVE; one that was never there is refused (facts: ECS 2.3). */
+function* serviceIn(cluster: string, given: string | undefined, scope: Scope): Reading<string | undefined> {
+  if (given === undefined) {
+    yield* tasksOf(cluster, [], scope)
+    return undefined
   }
-  return { reply: { taskArns } }
+  return (yield* findService(given, cluster, scope)).stored.record.name
 }
 
 function judgeFilters(input: ListTasksRequest): void {
@@ -159,25 +131,20 @@ function judgeFilters(input: ListTasksRequest): void {
 }
 
 /** PENDING as a desired status never matches (facts: ECS 2.3). */
-function matches(stored: Stored<Task> | undefined, input: ListTasksRequest, cluster: string): boolean {
+function matches(
+  stored: Stored<Task> | undefined,
+  input: ListTasksRequest,
+  cluster: string,
+  service: string | undefined,
+): boolean {
   if (!stored) return false
   const task = stored.record
   return (
     task.cluster === cluster &&
     task.desiredStatus === (input.desiredStatus ?? 'RUNNING') &&
+    (service === undefined || task.service === service) &&
     (input.family === undefined || task.family === input.family) &&
     (input.startedBy === undefined || task.startedBy === input.startedBy) &&
     (input.launchType === undefined || task.launchType === input.launchType)
-  )
-}
-
-const isPlace = (value: unknown): value is Place => {
-  const place = value as Place | null
-  return (
-    typeof place === 'object' &&
-    place !== null &&
-    Number.isInteger(place.part) &&
-    place.part >= 0 &&
-    (place.after === undefined || typeof place.after === 'string')
   )
 }

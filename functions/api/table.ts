@@ -1,21 +1,30 @@
 import {
   CreateCluster$,
+  CreateService$,
   DeleteCluster$,
+  DeleteService$,
   DeleteTaskDefinitions$,
   DeregisterTaskDefinition$,
   DescribeClusters$,
+  DescribeServiceDeployments$,
+  DescribeServiceRevisions$,
+  DescribeServices$,
   DescribeTaskDefinition$,
   DescribeTasks$,
   ListClusters$,
+  ListServiceDeployments$,
+  ListServices$,
   ListTagsForResource$,
   ListTaskDefinitionFamilies$,
   ListTaskDefinitions$,
   ListTasks$,
   RegisterTaskDefinition$,
   RunTask$,
+  StopServiceDeployment$,
   StopTask$,
   TagResource$,
   UntagResource$,
+  UpdateService$,
 } from '@aws-sdk/client-ecs'
 import type { Decision, Reading } from '../../domain/decision.ts'
 import type { Call } from '../../domain/operations/call.ts'
@@ -25,7 +34,15 @@ import {
   describeClusters,
   listClusters,
 } from '../../domain/operations/clusters.ts'
+import { describeServices, listServices } from '../../domain/operations/read-services.ts'
 import { runTask } from '../../domain/operations/run-task.ts'
+import {
+  describeServiceDeployments,
+  describeServiceRevisions,
+  listServiceDeployments,
+  stopServiceDeployment,
+} from '../../domain/operations/service-deployments.ts'
+import { createService, deleteService, updateService } from '../../domain/operations/services.ts'
 import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
 import {
   deleteTaskDefinitions,
@@ -58,17 +75,22 @@ export interface Refused {
   readonly refuses: string
 }
 
-const services: Refused = { refuses: 'services are not built yet' }
-const taskSets: Refused = { refuses: 'task sets and the EXTERNAL deployment controller are not built' }
+const taskSets: Refused = {
+  refuses:
+    'task sets need the EXTERNAL deployment controller, which is not built; a service does ROLLING deployments itself',
+}
 const daemons: Refused = { refuses: 'daemons need managed instances, and Slipway has no hosts' }
 const gateways: Refused = { refuses: 'gateways are not built' }
-const express: Refused = { refuses: 'Express services are not built yet' }
+const express: Refused = {
+  refuses:
+    'Express services are not built yet; CreateService makes services, and the front door answers for them',
+}
 const hosts: Refused = { refuses: 'Slipway has no container instances: capacity has no host to manage' }
 const settings: Refused = { refuses: 'account settings are not built yet' }
 const providers: Refused = {
   refuses: 'capacity providers can not be managed yet: FARGATE and FARGATE_SPOT are always there',
 }
-const protection: Refused = { refuses: 'task protection comes with services' }
+const protection: Refused = { refuses: 'task protection is not built yet' }
 
 /** All 88 operations of the contract package; a missing, unknown or wrongly shaped row does not compile. */
 export const operations: { readonly [N in OperationName]: Done<N> | Refused } = {
@@ -108,17 +130,21 @@ export const operations: { readonly [N in OperationName]: Done<N> | Refused } = 
   UntagResource: done(UntagResource$, untagResource),
   ListTagsForResource: done(ListTagsForResource$, listTagsForResource),
 
-  CreateService: services,
-  UpdateService: services,
-  DeleteService: services,
-  DescribeServices: services,
-  ListServices: services,
-  ListServicesByNamespace: services,
-  ListServiceDeployments: services,
-  DescribeServiceDeployments: services,
-  DescribeServiceRevisions: services,
-  StopServiceDeployment: services,
-  ContinueServiceDeployment: services,
+  CreateService: done(CreateService$, createService),
+  UpdateService: done(UpdateService$, updateService),
+  DeleteService: done(DeleteService$, deleteService),
+  DescribeServices: done(DescribeServices$, describeServices),
+  ListServices: done(ListServices$, listServices),
+  ListServicesByNamespace: {
+    refuses: 'there is no Cloud Map, so services have no namespaces; ListServices lists them',
+  },
+  ListServiceDeployments: done(ListServiceDeployments$, listServiceDeployments),
+  DescribeServiceDeployments: done(DescribeServiceDeployments$, describeServiceDeployments),
+  DescribeServiceRevisions: done(DescribeServiceRevisions$, describeServiceRevisions),
+  StopServiceDeployment: done(StopServiceDeployment$, stopServiceDeployment),
+  ContinueServiceDeployment: {
+    refuses: 'it answers PAUSE lifecycle hooks, which come with BLUE_GREEN; ROLLING deployments do not pause',
+  },
   CreateTaskSet: taskSets,
   UpdateTaskSet: taskSets,
   DeleteTaskSet: taskSets,

@@ -230,22 +230,31 @@ describe('garbage', () => {
 /** Named here because the rules speak of their requests; an operation that is built later joins this list. */
 const built: OperationName[] = [
   'CreateCluster',
+  'CreateService',
   'DeleteCluster',
+  'DeleteService',
   'DeleteTaskDefinitions',
   'DeregisterTaskDefinition',
   'DescribeClusters',
+  'DescribeServiceDeployments',
+  'DescribeServiceRevisions',
+  'DescribeServices',
   'DescribeTaskDefinition',
   'DescribeTasks',
   'ListClusters',
+  'ListServiceDeployments',
+  'ListServices',
   'ListTagsForResource',
   'ListTaskDefinitionFamilies',
   'ListTaskDefinitions',
   'ListTasks',
   'RegisterTaskDefinition',
   'RunTask',
+  'StopServiceDeployment',
   'StopTask',
   'TagResource',
   'UntagResource',
+  'UpdateService',
 ]
 
 describe('the rules beside the schemas', () => {
