@@ -25,6 +25,7 @@ import { type Store, Unavailable } from '../../domain/ports.ts'
 import { type Front, listen, openFront } from '../../functions/gateway/front.ts'
 import { type Gateway, openGateway } from '../../functions/gateway/gateway.ts'
 import { streaming } from '../../functions/gateway/streaming.ts'
+import { buildFunctions } from '../../infra/build.ts'
 import { dynamoStore } from '../../infra/dynamo.ts'
 import { openTable, type Table } from '../../local/table.ts'
 import { eventually, freePort } from '../support/slipway.ts'
@@ -784,4 +785,25 @@ test('there its errors are the same, an answer that breaks off breaks off, and W
   expect(await invoke({ host })).toMatchObject({ text: 'half', broken: true })
   const socket = await invoke({ host, headers: { upgrade: 'websocket' } })
   expect(JSON.parse(socket.text).error.code).toBe('NO_WEBSOCKET')
+})
+
+test('its bundle for AWS, which carries a third of undici, takes a request to a task and back', async () => {
+  const bundles = await buildFunctions('aws')
+  Object.assign(process.env, {
+    SLIPWAY_TABLE_ENDPOINT: table.endpoint,
+    SLIPWAY_QUEUE_ENDPOINT: table.endpoint,
+    SLIPWAY_WAKE_QUEUE_URL: `${table.endpoint}/wake`,
+    SLIPWAY_CAPACITY: 'fargate',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+  })
+  const { handler } = await import(bundles.find(({ name }) => name === 'gateway')!.file)
+  const { host } = await service([await task('a', echo)])
+  const stream = new PassThrough()
+  const chunks: string[] = []
+  stream.on('data', (chunk) => chunks.push(String(chunk)))
+  const headers = { host, 'content-type': 'text/plain' }
+  const http = { method: 'POST', sourceIp: '203.0.113.7' }
+  await handler({ rawPath: '/bundled', headers, requestContext: { http }, body: 'hello' }, stream)
+  expect(JSON.parse(chunks.join(''))).toMatchObject({ url: '/bundled', body: 'hello' })
 })
