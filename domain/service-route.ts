@@ -53,11 +53,18 @@ export function routeOf(
   }
 }
 
-/** An older revision may listen elsewhere: what the service's own name leads to is its first port. */
+/**
+ * Where each container port is reached: as published, where addresses are not. An older revision may listen elsewhere than
+ * the service's own name says: its first port stands for that one.
+ */
 function portsOf({ ports }: ServiceRevision, main: number, { published }: Task): Record<number, number> {
-  const reached = (port: number) => published?.[port] ?? port
-  const own = Object.fromEntries(ports.map((port) => [port, reached(port)]))
-  return main in own || ports[0] === undefined ? own : { ...own, [main]: reached(ports[0]) }
+  const reached = ports.flatMap((port) => {
+    const at = published ? published[port] : port
+    return at === undefined ? [] : [[port, at] as const]
+  })
+  const first = reached.find(([port]) => port === ports[0])
+  const all: Record<number, number> = Object.fromEntries(reached)
+  return main in all || !first ? all : { ...all, [main]: first[1] }
 }
 
 function whyNone(

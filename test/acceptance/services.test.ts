@@ -204,7 +204,7 @@ describe('a count that is kept', () => {
           '--desired-count',
           String(count),
         )
-        await stable('scaled')
+        await settled('scaled')
         await eventually(async () => ((await running('scaled')).length === count ? true : undefined))
       }
       expect(await counts()).toEqual({ least: 1, most: 10 })
@@ -293,7 +293,7 @@ describe('a deployment under constant load', () => {
   test.each([
     ['that exits at once', web('bad', { command: ['sh', '-c', 'exit 3'] })],
     ['that is never healthy', web('bad', { healthCheck: never })],
-    ['whose image is not there', web('bad', { image: '127.0.0.1:1/nothing:1' })],
+    ['that cannot be started', web('bad', { entryPoint: ['/no/such/program'] })],
   ])(
     'to a revision %s: no request fails, and it is rolled back',
     async (_, bad) => {
@@ -375,7 +375,8 @@ describe('the front door', () => {
   }, 120_000)
 
   test('a task that is told to stop still ends the answer it has begun', async () => {
-    const slow = `mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho Content-type: text/plain; echo; echo begun; sleep 4; echo ended\\n' > /www/cgi-bin/slow; chmod +x /www/cgi-bin/slow; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait`
+    const cgi = String.raw`#!/bin/sh\nprintf "Content-type: text/plain\\r\\n\\r\\nbegun\\n"; sleep 4; echo ended\n`
+    const slow = `mkdir -p /www/cgi-bin; printf '${cgi}' > /www/cgi-bin/slow; chmod +x /www/cgi-bin/slow; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait`
     await create('slow', await define('slow', web('slow', { command: ['sh', '-c', slow] })))
     await settled('slow')
     const answer = ask('slow.demo.localhost', '/cgi-bin/slow')
