@@ -1,4 +1,9 @@
-import { ContainerDefinition$, RegisterTaskDefinitionRequest$ } from '@aws-sdk/client-ecs'
+import {
+  ContainerDefinition$,
+  CreateServiceRequest$,
+  RegisterTaskDefinitionRequest$,
+  UpdateServiceRequest$,
+} from '@aws-sdk/client-ecs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Decision, Reading, Stored } from '../../domain/decision.ts'
@@ -10,6 +15,14 @@ import {
   describeClusters,
   listClusters,
 } from '../../domain/operations/clusters.ts'
+import { describeServices, listServices } from '../../domain/operations/read-services.ts'
+import {
+  describeServiceDeployments,
+  describeServiceRevisions,
+  listServiceDeployments,
+  stopServiceDeployment,
+} from '../../domain/operations/service-deployments.ts'
+import { createService, deleteService, updateService } from '../../domain/operations/services.ts'
 import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
 import {
   deleteTaskDefinitions,
@@ -29,18 +42,27 @@ import { newCall, settle } from './support.ts'
 type Play = (input: never, call: Call) => Reading<Decision<unknown>>
 const operations: Record<string, Play> = {
   CreateCluster: createCluster,
+  CreateService: createService,
   DeleteCluster: deleteCluster,
+  DeleteService: deleteService,
   DeleteTaskDefinitions: deleteTaskDefinitions,
   DeregisterTaskDefinition: deregisterTaskDefinition,
   DescribeClusters: describeClusters,
+  DescribeServiceDeployments: describeServiceDeployments,
+  DescribeServiceRevisions: describeServiceRevisions,
+  DescribeServices: describeServices,
   DescribeTaskDefinition: describeTaskDefinition,
   ListClusters: listClusters,
+  ListServiceDeployments: listServiceDeployments,
+  ListServices: listServices,
   ListTagsForResource: listTagsForResource,
   ListTaskDefinitionFamilies: listTaskDefinitionFamilies,
   ListTaskDefinitions: listTaskDefinitions,
   RegisterTaskDefinition: registerTaskDefinition,
+  StopServiceDeployment: stopServiceDeployment,
   TagResource: tagResource,
   UntagResource: untagResource,
+  UpdateService: updateService,
 }
 
 const word = fc.oneof(
@@ -58,6 +80,9 @@ const word = fc.oneof(
     'arn:',
     '1 vCPU',
     'arn:aws:ecs:x:1:y/z',
+    'arn:aws:ecs:us-east-1:000000000000:service/default/a',
+    'arn:aws:ecs:us-east-1:000000000000:service-deployment/default/a/b',
+    'arn:aws:ecs:us-east-1:000000000000:service-revision/default/a/b',
   ),
   fc.string({ maxLength: 5 }),
 )
@@ -111,12 +136,27 @@ const nearlyValid = fc
     ...request,
   }))
 
+/** Services that could be, with one member replaced. */
+const nearlyServices: Record<string, fc.Arbitrary<object>> = {
+  CreateService: fc
+    .tuple(
+      fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+      fc.oneof(fc.constant({}), oneMember(CreateServiceRequest$)),
+    )
+    .map(([serviceName, rest]) => ({ serviceName, taskDefinition: 'a', desiredCount: 1, ...rest })),
+  UpdateService: fc
+    .tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), oneMember(UpdateServiceRequest$))
+    .map(([service, rest]) => ({ service, ...rest })),
+}
+
 test('10,000 well-typed requests, one after the other in one account: a reply that encodes, or a Refusal', () => {
   const records = new Map<string, Stored>()
+  const replied = new Map<string, number>()
   const outcomes = { replies: 0, refused: 0, made: 0 }
   const arbitrary = fc.constantFrom(...Object.keys(operations)).chain((name) => {
     const schema = operationSchemas[name as keyof typeof operationSchemas]
-    const input = name === 'RegisterTaskDefinition' ? nearlyValid : shaped(schema[4], '')
+    const input =
+      name === 'RegisterTaskDefinition' ? nearlyValid : (nearlyServices[name] ?? shaped(schema[4], ''))
     return input.map((body) => ({ name, schema, body }))
   })
   fc.assert(
@@ -126,6 +166,7 @@ test('10,000 well-typed requests, one after the other in one account: a reply th
         const input = decodeInput(schema, JSON.stringify(body))
         JSON.parse(encodeOutput(schema, settle(operations[name]!(input as never, newCall()()), records)))
         outcomes.replies++
+        replied.set(name, (replied.get(name) ?? 0) + 1)
         outcomes.made += records.size - before
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
@@ -139,6 +180,7 @@ test('10,000 well-typed requests, one after the other in one account: a reply th
   )
   expect(Math.min(outcomes.replies, outcomes.refused)).toBeGreaterThan(500)
   expect(outcomes.made).toBeGreaterThan(100)
+  expect(replied.get('UpdateService')).toBeGreaterThan(10)
 }, 30_000)
 
 test('a definition with hostile names in its maps is stored and answered as it came', () => {
