@@ -1,114 +1,21 @@
-import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as keys from '../../domain/keys.ts'
-import type { Service, ServiceRevision } from '../../domain/model.ts'
-import { describeServices } from '../../domain/operations/read-services.ts'
+import type { Service } from '../../domain/model.ts'
 import { createService, deleteService, updateService } from '../../domain/operations/services.ts'
 import type { Input } from '../../domain/wire/operations.ts'
-import { apply, decide, NOON, newCall, put, type Records, scope, settle } from './support.ts'
+import { ARN, asked, GROUP, Shop, said, web } from './services-shop.ts'
+import { apply, decide, NOON, newCall, put, scope, settle } from './support.ts'
 
 type Create = Input<'CreateService'>
-type Update = Input<'UpdateService'>
 
-const ARN = 'arn:aws:ecs:us-east-1:000000000000'
-const GROUP = 'arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/shop/0123456789abcdef'
-const network: Create['networkConfiguration'] = { awsvpcConfiguration: { subnets: ['subnet-1', 'subnet-2'] } }
-let records: Records
-
-function define(definition: TaskDefinition, status = 'ACTIVE') {
-  const { family, revision } = definition as { family: string; revision: number }
-  put(records, keys.revision(scope, family, revision), {
-    family,
-    revision,
-    status,
-    registeredAt: NOON,
-    registeredBy: 'me',
-    registration: `0123456789abcdef-${revision}`,
-    definition,
-  })
-}
-
-const web = (revision: number): TaskDefinition => ({
-  family: 'web',
-  revision,
-  networkMode: 'awsvpc',
-  cpu: '256',
-  memory: '512',
-  requiresCompatibilities: ['FARGATE'],
-  compatibilities: ['EC2', 'FARGATE'],
-  containerDefinitions: [
-    { name: 'log', image: 'log', essential: false, portMappings: [{ containerPort: 24224 }] },
-    {
-      name: 'main',
-      image: `app:${revision}`,
-      essential: true,
-      portMappings: [
-        { containerPort: 80, protocol: 'tcp' },
-        { containerPort: 53, protocol: 'udp' },
-        { containerPort: 9090, protocol: 'tcp' },
-      ],
-    },
-  ],
-})
-
+let shop: Shop
 beforeEach(() => {
-  records = new Map()
-  put(records, keys.cluster(scope, 'demo'), { name: 'demo', status: 'ACTIVE' })
-  define(web(1))
-  define(web(2))
-  define({
-    family: 'bridged',
-    revision: 1,
-    networkMode: 'bridge',
-    compatibilities: ['EC2'],
-    containerDefinitions: [{ name: 'main', image: 'app', memory: 64 }],
-  })
+  shop = new Shop()
 })
-
-const asked = (input: Partial<Create> = {}): Create => ({
-  cluster: 'demo',
-  serviceName: 'shop',
-  taskDefinition: 'web:1',
-  desiredCount: 2,
-  networkConfiguration: network,
-  ...input,
-})
-const create = (input: Partial<Create> = {}, now = NOON) =>
-  settle(createService(asked(input), newCall(now)()), records).service!
-const update = (input: Partial<Update>, now = NOON + 1_000) =>
-  settle(updateService({ cluster: 'demo', service: 'shop', ...input }, newCall(now)()), records).service!
-const remove = (force = false) =>
-  settle(deleteService({ cluster: 'demo', service: 'shop', force }, newCall(NOON + 2_000)()), records)
-    .service!
-const show = (include?: Input<'DescribeServices'>['include']) =>
-  settle(describeServices({ cluster: 'demo', services: ['shop'], include }, newCall()()), records)
-    .services![0]!
-const said = (play: () => unknown): string => {
-  try {
-    play()
-    return 'accepted'
-  } catch (error) {
-    return `${(error as Error).name}: ${(error as Error).message}`
-  }
-}
-
-const service = () => records.get(`${key().pk}\n${key().sk}`)!.record as Service
-const key = () => keys.service(scope, 'demo', 'shop')
-/** What the reconciler does to the record, as far as the story needs it. */
-function reconciled(change: (service: Service) => Service) {
-  const stored = records.get(`${key().pk}\n${key().sk}`)!
-  expect(
-    apply({ key: key(), expect: stored.rev, record: change(service()), list: stored.list }, records),
-  ).toBe(true)
-}
-const revisions = () =>
-  [...records.values()]
-    .filter(({ key: { sk } }) => sk.startsWith('revision#'))
-    .map(({ record }) => record as ServiceRevision)
 
 describe('CreateService', () => {
   it('answers a complete service with its first deployment under way, and no task yet', () => {
-    expect(create({ tags: [{ key: 'team', value: 'a' }] })).toEqual({
+    expect(shop.create({ tags: [{ key: 'team', value: 'a' }] })).toEqual({
       serviceArn: `${ARN}:service/demo/shop`,
       serviceName: 'shop',
       clusterArn: `${ARN}:cluster/demo`,
@@ -191,7 +98,7 @@ describe('CreateService', () => {
   })
 
   it('stores the revision before the service, and wakes the worker, whose due time is the safety net', () => {
-    const { changes, effects } = decide(createService(asked(), newCall()()), records)
+    const { changes, effects } = decide(createService(asked(), newCall()()), shop.records)
     expect(changes!.map((c) => [c.key.sk.split('#')[0], c.expect])).toEqual([
       ['revision', 'absent'],
       ['service', 'absent'],
@@ -200,49 +107,49 @@ describe('CreateService', () => {
       due: NOON + 60_000,
       list: { lsk: 'service#demo#shop' },
     })
-    expect(effects).toEqual([{ effect: 'wake', wake: { key: key(), look: 1 } }])
+    expect(effects).toEqual([{ effect: 'wake', wake: { key: shop.key, look: 1 } }])
   })
 
   it('finds its own revision when it is decided again after a lost race', () => {
     const call = newCall()
-    const { changes } = decide(createService(asked(), call()), records)
-    apply(changes![0]!, records)
-    settle(createService(asked(), call()), records)
-    expect(revisions()).toHaveLength(1)
-    expect(settle(createService(asked(), call()), records).service!.serviceName).toBe('shop')
+    const { changes } = decide(createService(asked(), call()), shop.records)
+    apply(changes![0]!, shop.records)
+    settle(createService(asked(), call()), shop.records)
+    expect(shop.revisions).toHaveLength(1)
+    expect(settle(createService(asked(), call()), shop.records).service!.serviceName).toBe('shop')
   })
 
   it('leads requests to the ports of its load balancers, then of essential containers, then the others', () => {
-    create()
-    expect(revisions()[0]!.ports).toEqual([80, 24224, 9090])
-    create({
+    shop.create()
+    expect(shop.revisions[0]!.ports).toEqual([80, 24224, 9090])
+    shop.create({
       serviceName: 'balanced',
       loadBalancers: [{ targetGroupArn: GROUP, containerName: 'main', containerPort: 9090 }],
     })
-    expect(revisions()[1]!.ports).toEqual([9090, 80, 24224])
+    expect(shop.revisions[1]!.ports).toEqual([9090, 80, 24224])
   })
 
   it('takes the cluster’s default strategy where neither launch type nor strategy is given', () => {
-    put(records, keys.cluster(scope, 'demo'), {
+    put(shop.records, keys.cluster(scope, 'demo'), {
       name: 'demo',
       status: 'ACTIVE',
       capacityProviders: ['FARGATE_SPOT'],
       defaultCapacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT', weight: 1, base: 0 }],
     })
-    expect(create()).toMatchObject({
+    expect(shop.create()).toMatchObject({
       capacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT', weight: 1, base: 0 }],
     })
-    expect(create({ serviceName: 'typed', launchType: 'EC2' })).toMatchObject({ launchType: 'EC2' })
+    expect(shop.create({ serviceName: 'typed', launchType: 'EC2' })).toMatchObject({ launchType: 'EC2' })
   })
 
   it('does not rebalance where nothing may start beside what runs', () => {
     const deploymentConfiguration = { maximumPercent: 100, minimumHealthyPercent: 50 }
-    expect(create({ deploymentConfiguration }).availabilityZoneRebalancing).toBe('DISABLED')
+    expect(shop.create({ deploymentConfiguration }).availabilityZoneRebalancing).toBe('DISABLED')
   })
 
   it('accepts what newer clients send, and features that are asked to be off', () => {
     expect(
-      create({
+      shop.create({
         deploymentConfiguration: {
           strategy: 'ROLLING',
           bakeTimeInMinutes: 0,
@@ -279,29 +186,32 @@ describe('CreateService', () => {
 
 describe('CreateService again', () => {
   it('under the same token answers the service that is there', () => {
-    const first = create({ clientToken: 'again' })
-    const again = decide(createService(asked({ clientToken: 'again' }), newCall()()), records)
+    const first = shop.create({ clientToken: 'again' })
+    const again = decide(createService(asked({ clientToken: 'again' }), newCall()()), shop.records)
     expect(again.changes).toBeUndefined()
     expect(again.reply.service!.deployments).toEqual(first.deployments)
   })
 
   it('is refused without a token, and under it with another request', () => {
-    create({ clientToken: 'again' })
+    shop.create({ clientToken: 'again' })
     const text = 'InvalidParameterException: Creation of service was not idempotent.'
-    expect(said(() => create())).toBe(text)
-    expect(said(() => create({ clientToken: 'again', desiredCount: 3 }))).toBe(text)
+    expect(said(() => shop.create())).toBe(text)
+    expect(said(() => shop.create({ clientToken: 'again', desiredCount: 3 }))).toBe(text)
   })
 
   it('waits until the one before is INACTIVE, and is a fresh service then', () => {
-    create()
-    const before = service().uid
-    remove(true)
-    expect(said(() => create())).toBe(
+    shop.create()
+    const before = shop.service.uid
+    shop.remove(true)
+    expect(said(() => shop.create())).toBe(
       'InvalidParameterException: Unable to Start a service that is still Draining.',
     )
-    reconciled((s) => ({ ...s, status: 'INACTIVE', deployments: [] }))
-    expect(create({}, NOON + 5_000)).toMatchObject({ status: 'ACTIVE', createdAt: new Date(NOON + 5_000) })
-    expect(service().uid).not.toBe(before)
+    shop.reconcile((s) => ({ ...s, status: 'INACTIVE', deployments: [] }))
+    expect(shop.create({}, NOON + 5_000)).toMatchObject({
+      status: 'ACTIVE',
+      createdAt: new Date(NOON + 5_000),
+    })
+    expect(shop.service.uid).not.toBe(before)
   })
 })
 
@@ -381,9 +291,9 @@ describe('CreateService refuses, and stores nothing', () => {
       'InvalidParameterException: Tag keys that start with aws: are reserved for system use.',
     ],
   ])('%s', (_, input, text) => {
-    const before = records.size
-    expect(said(() => create(input))).toBe(text)
-    expect(records.size).toBe(before)
+    const before = shop.records.size
+    expect(said(() => shop.create(input))).toBe(text)
+    expect(shop.records.size).toBe(before)
   })
 
   it.each<[string, Partial<Create>]>([
@@ -416,29 +326,29 @@ describe('CreateService refuses, and stores nothing', () => {
     ],
     ['role', { role: 'r', taskDefinition: 'bridged', networkConfiguration: undefined }],
   ])('%s, by name', (member, input) => {
-    const before = records.size
-    expect(said(() => create(input))).toMatch(/^UnsupportedFeatureException: Slipway /)
-    expect(said(() => create(input))).toContain(member)
-    expect(records.size).toBe(before)
+    const before = shop.records.size
+    expect(said(() => shop.create(input))).toMatch(/^UnsupportedFeatureException: Slipway /)
+    expect(said(() => shop.create(input))).toContain(member)
+    expect(shop.records.size).toBe(before)
   })
 })
 
 describe('UpdateService', () => {
   it('with a new definition begins a deployment beside the old one, whose service deployment is stopped', () => {
-    create()
-    const answer = update({ taskDefinition: 'web:2' })
+    shop.create()
+    const answer = shop.update({ taskDefinition: 'web:2' })
     expect(answer.taskDefinition).toBe(`${ARN}:task-definition/web:2`)
     expect(answer.deployments).toMatchObject([
       { status: 'PRIMARY', taskDefinition: `${ARN}:task-definition/web:2`, rolloutState: 'IN_PROGRESS' },
       { status: 'ACTIVE', taskDefinition: `${ARN}:task-definition/web:1` },
     ])
-    expect(service().rollouts.map((r) => r.status)).toEqual(['IN_PROGRESS', 'STOPPED'])
-    expect(revisions()).toHaveLength(2)
-    expect(show().deployments).toEqual(answer.deployments)
+    expect(shop.service.rollouts.map((r) => r.status)).toEqual(['IN_PROGRESS', 'STOPPED'])
+    expect(shop.revisions).toHaveLength(2)
+    expect(shop.show().deployments).toEqual(answer.deployments)
   })
 
   it('with what it has already writes nothing', () => {
-    create({ loadBalancers: [{ targetGroupArn: GROUP, containerName: 'main', containerPort: 80 }] })
+    shop.create({ loadBalancers: [{ targetGroupArn: GROUP, containerName: 'main', containerPort: 80 }] })
     const same = {
       cluster: 'demo',
       service: 'shop',
@@ -450,38 +360,38 @@ describe('UpdateService', () => {
       deploymentConfiguration: { maximumPercent: 200, minimumHealthyPercent: 100 },
       propagateTags: 'NONE' as const,
     }
-    const { changes, reply } = decide(updateService(same, newCall()()), records)
+    const { changes, reply } = decide(updateService(same, newCall()()), shop.records)
     expect(changes).toBeUndefined()
     expect(reply.service!.deployments).toHaveLength(1)
   })
 
   it('that is forced always begins one', () => {
-    create()
-    expect(update({ forceNewDeployment: true }).deployments).toHaveLength(2)
+    shop.create()
+    expect(shop.update({ forceNewDeployment: true }).deployments).toHaveLength(2)
   })
 
   it('that is forced begins no second one when it is decided again', () => {
-    create()
+    shop.create()
     const call = newCall(NOON + 1_000)
     const input = { cluster: 'demo', service: 'shop', forceNewDeployment: true }
-    settle(updateService(input, call()), records)
-    expect(settle(updateService(input, call()), records).service!.deployments).toHaveLength(2)
+    settle(updateService(input, call()), shop.records)
+    expect(settle(updateService(input, call()), shop.records).service!.deployments).toHaveLength(2)
   })
 
   it('of the desired count moves counts only, and lets a service that was held back start again', () => {
-    create()
-    reconciled((s) => ({ ...s, holdUntil: NOON + 600_000, fails: 9, steadySince: NOON }))
-    const answer = update({ desiredCount: 5 })
+    shop.create()
+    shop.reconcile((s) => ({ ...s, holdUntil: NOON + 600_000, fails: 9, steadySince: NOON }))
+    const answer = shop.update({ desiredCount: 5 })
     expect(answer).toMatchObject({ desiredCount: 5, deployments: [{ desiredCount: 5 }] })
     expect(answer.deployments).toHaveLength(1)
-    expect(service()).not.toHaveProperty('holdUntil')
-    expect(service()).not.toHaveProperty('fails')
-    expect(service()).not.toHaveProperty('steadySince')
+    expect(shop.service).not.toHaveProperty('holdUntil')
+    expect(shop.service).not.toHaveProperty('fails')
+    expect(shop.service).not.toHaveProperty('steadySince')
   })
 
   it('of settings keeps those that are not named, and begins nothing', () => {
-    create({ deploymentConfiguration: { deploymentCircuitBreaker: { enable: true, rollback: true } } })
-    const answer = update({
+    shop.create({ deploymentConfiguration: { deploymentCircuitBreaker: { enable: true, rollback: true } } })
+    const answer = shop.update({
       deploymentConfiguration: { maximumPercent: 150 },
       healthCheckGracePeriodSeconds: 30,
       propagateTags: 'SERVICE',
@@ -501,57 +411,59 @@ describe('UpdateService', () => {
   })
 
   it('goes on with a definition that was deregistered, and refuses it where it is named', () => {
-    create()
-    define(web(1), 'INACTIVE')
-    expect(update({ forceNewDeployment: true }).deployments).toHaveLength(2)
-    expect(said(() => update({ taskDefinition: 'web:1' }))).toBe(
+    shop.create()
+    shop.define(web(1), 'INACTIVE')
+    expect(shop.update({ forceNewDeployment: true }).deployments).toHaveLength(2)
+    expect(said(() => shop.update({ taskDefinition: 'web:1' }))).toBe(
       'ClientException: TaskDefinition is inactive',
     )
   })
 
   it('clears load balancers with an empty list, and judges those that stay against the new definition', () => {
-    create({ loadBalancers: [{ targetGroupArn: GROUP, containerName: 'main', containerPort: 80 }] })
-    define({ ...web(3), containerDefinitions: [{ name: 'other', image: 'app', memory: 64 }] })
-    expect(said(() => update({ taskDefinition: 'web:3' }))).toBe(
+    shop.create({ loadBalancers: [{ targetGroupArn: GROUP, containerName: 'main', containerPort: 80 }] })
+    shop.define({ ...web(3), containerDefinitions: [{ name: 'other', image: 'app', memory: 64 }] })
+    expect(said(() => shop.update({ taskDefinition: 'web:3' }))).toBe(
       'InvalidParameterException: The container main does not exist in the task definition.',
     )
-    expect(update({ taskDefinition: 'web:3', loadBalancers: [] }).loadBalancers).toEqual([])
+    expect(shop.update({ taskDefinition: 'web:3', loadBalancers: [] }).loadBalancers).toEqual([])
   })
 
   it('changes the capacity provider strategy only with a forced deployment', () => {
-    create()
+    shop.create()
     const capacityProviderStrategy = [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }]
-    expect(said(() => update({ capacityProviderStrategy }))).toBe(
+    expect(said(() => shop.update({ capacityProviderStrategy }))).toBe(
       'InvalidParameterException: When switching from launch type to capacity provider strategy on an existing service, or making a change to a capacity provider strategy on a service that is already using one, you must force a new deployment.',
     )
-    const answer = update({ capacityProviderStrategy, forceNewDeployment: true })
+    const answer = shop.update({ capacityProviderStrategy, forceNewDeployment: true })
     expect(answer.capacityProviderStrategy).toEqual([
       { capacityProvider: 'FARGATE_SPOT', weight: 1, base: 0 },
     ])
     expect(answer).not.toHaveProperty('launchType')
-    const back = update({ capacityProviderStrategy: [], forceNewDeployment: true }, NOON + 3_000)
+    const back = shop.update({ capacityProviderStrategy: [], forceNewDeployment: true }, NOON + 3_000)
     expect(back).toMatchObject({ launchType: 'FARGATE' })
   })
 
   it('is refused for a service that is not there, and for one that is not ACTIVE', () => {
-    expect(said(() => update({ desiredCount: 1 }))).toBe('ServiceNotFoundException: Service not found.')
-    create()
-    remove(true)
-    expect(said(() => update({ desiredCount: 1 }))).toBe('ServiceNotActiveException: Service was not ACTIVE.')
+    expect(said(() => shop.update({ desiredCount: 1 }))).toBe('ServiceNotFoundException: Service not found.')
+    shop.create()
+    shop.remove(true)
+    expect(said(() => shop.update({ desiredCount: 1 }))).toBe(
+      'ServiceNotActiveException: Service was not ACTIVE.',
+    )
   })
 
   it('files the oldest service deployments away, before the service is written', () => {
-    create()
-    for (let n = 1; n <= 5; n++) update({ forceNewDeployment: true }, NOON + n * 1_000)
-    expect(service().rollouts).toHaveLength(6)
+    shop.create()
+    for (let n = 1; n <= 5; n++) shop.update({ forceNewDeployment: true }, NOON + n * 1_000)
+    expect(shop.service.rollouts).toHaveLength(6)
     const input = { cluster: 'demo', service: 'shop', forceNewDeployment: true }
-    const oldest = service().rollouts.at(-1)!.id
-    const { changes } = decide(updateService(input, newCall(NOON + 9_000)()), records)
+    const oldest = shop.service.rollouts.at(-1)!.id
+    const { changes } = decide(updateService(input, newCall(NOON + 9_000)()), shop.records)
     expect(changes!.map((c) => c.key.sk.split('#')[0])).toEqual(['revision', 'deployment', 'service'])
     expect(changes![1]!.key.sk).toBe(`deployment#${oldest}`)
-    for (const change of changes!.slice(0, 2)) apply(change, records)
+    for (const change of changes!.slice(0, 2)) apply(change, shop.records)
     // A crash came before the service was written: what was filed then is not written again.
-    const again = decide(updateService(input, newCall(NOON + 9_000)()), records)
+    const again = decide(updateService(input, newCall(NOON + 9_000)()), shop.records)
     expect(again.changes!.map((c) => c.key.sk.split('#')[0])).toEqual(['revision', 'service'])
     expect((again.changes!.at(-1)!.record as Service).rollouts).toHaveLength(6)
   })
@@ -559,34 +471,36 @@ describe('UpdateService', () => {
 
 describe('DeleteService', () => {
   it('needs a count of 0, or force', () => {
-    create()
-    expect(said(() => remove())).toBe(
+    shop.create()
+    expect(said(() => shop.remove())).toBe(
       'InvalidParameterException: The service cannot be stopped while it is scaled above 0.',
     )
-    update({ desiredCount: 0 })
-    expect(remove()).toMatchObject({ status: 'DRAINING', desiredCount: 0 })
+    shop.update({ desiredCount: 0 })
+    expect(shop.remove()).toMatchObject({ status: 'DRAINING', desiredCount: 0 })
   })
 
   it('by force is DRAINING at once with nothing desired, and ends the deployment under way', () => {
-    create()
-    expect(remove(true)).toMatchObject({
+    shop.create()
+    expect(shop.remove(true)).toMatchObject({
       status: 'DRAINING',
       desiredCount: 0,
       deployments: [{ status: 'PRIMARY', desiredCount: 0 }],
     })
-    expect(service().rollouts).toMatchObject([
+    expect(shop.service.rollouts).toMatchObject([
       { status: 'STOPPED', statusReason: 'Service deployment stopped because the service was deleted.' },
     ])
-    expect(decide(deleteService({ cluster: 'demo', service: 'shop' }, newCall()()), records)).toMatchObject({
+    expect(
+      decide(deleteService({ cluster: 'demo', service: 'shop' }, newCall()()), shop.records),
+    ).toMatchObject({
       reply: { service: { status: 'DRAINING' } },
     })
   })
 
   it('of one that is gone says that there is none', () => {
-    expect(said(() => remove())).toBe('ServiceNotFoundException: Service not found.')
-    create()
-    remove(true)
-    reconciled((s) => ({ ...s, status: 'INACTIVE', deployments: [] }))
-    expect(said(() => remove())).toBe('ServiceNotFoundException: Service not found.')
+    expect(said(() => shop.remove())).toBe('ServiceNotFoundException: Service not found.')
+    shop.create()
+    shop.remove(true)
+    shop.reconcile((s) => ({ ...s, status: 'INACTIVE', deployments: [] }))
+    expect(said(() => shop.remove())).toBe('ServiceNotFoundException: Service not found.')
   })
 })
