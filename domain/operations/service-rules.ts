@@ -1,7 +1,8 @@
-import type { DeploymentConfiguration, LoadBalancer } from '@aws-sdk/client-ecs'
+import type { DeploymentConfiguration, LoadBalancer, Tag } from '@aws-sdk/client-ecs'
 import { invalidParameter, unsupported } from '../errors.ts'
 import { taskSize } from '../fargate.ts'
 import type { Cluster, ServiceSettings, TaskDefinitionRecord } from '../model.ts'
+import { ROUTES_TAG, wrongDoors } from '../routing.ts'
 import type { Input } from '../wire/operations.ts'
 import { judgeLaunch, judgeNetwork, type Launch, launchOn, refuseUnbuilt } from './launch-rules.ts'
 
@@ -181,4 +182,13 @@ function judgeLoadBalancers({ loadBalancers = [], record: { definition } }: Targ
         `The container ${containerName} did not have a container port ${containerPort} defined.`,
       )
   }
+}
+
+/** What the tag for routes lists must be routes: told to its owner rather than found out from requests that go nowhere. */
+export function judgeRoutes(tags: readonly Tag[] | undefined): void {
+  const wrong = wrongDoors(tags)
+  if (wrong.length > 0)
+    throw invalidParameter(
+      `The tag ${ROUTES_TAG} lists what is no route: ${wrong.join(' ')}. Write host, host/path or /path, with spaces between.`,
+    )
 }

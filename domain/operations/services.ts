@@ -14,7 +14,7 @@ import { currentRevision, findService, type ServiceView, viewsOf } from './find-
 import { refuseTypeAndStrategy } from './launch-rules.ts'
 import { serviceAnswer } from './service-answer.ts'
 import { isSame, revisionOf, targetOf } from './service-revision.ts'
-import { judgeAsked, judgeTarget, settingsOf, type Target } from './service-rules.ts'
+import { judgeAsked, judgeRoutes, judgeTarget, settingsOf, type Target } from './service-rules.ts'
 import { checkTags } from './tag-rules.ts'
 
 /**
@@ -97,6 +97,7 @@ function* judged(
 ): Reading<{ target: Target; settings: Service['settings'] }> {
   judgeAsked(input)
   checkTags(input.tags)
+  judgeRoutes(input.tags)
   refuseTypeAndStrategy(input)
   if (input.desiredCount === undefined)
     throw invalidParameter('The REPLICA scheduling strategy requires a desired count.')
