@@ -188,6 +188,18 @@ describe('a gateway and the tasks of one service', () => {
     expect(rotation.take(80)?.task).toBe('b')
   })
 
+  test('a lease that lapsed meanwhile is taken anew before the route is gone by again', async () => {
+    route(['a', 'b'])
+    await rotation.open()
+    rotation.take(80)
+    away = true
+    await seconds(40)
+    away = false
+    beforeLease = () => route(['b'])
+    await seconds(1)
+    expect([rotation.take(80)?.task, rotation.take(80)?.task]).toEqual(['b', 'b'])
+  })
+
   test('what was never read and cannot be read is an error for who asks', async () => {
     route(['a'])
     away = true
