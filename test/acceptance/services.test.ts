@@ -388,3 +388,55 @@ describe('the front door', () => {
     await it0.ecs.send(new DeleteServiceCommand({ cluster: 'demo', service: 'slow', force: true }))
   }, 120_000)
 })
+
+describe('on capacity without containers', () => {
+  let dry: Slipway
+  beforeAll(async () => {
+    dry = await slipway({ SLIPWAY_CAPACITY: 'simulated' })
+    await dry.ecs.send(new CreateClusterCommand({}))
+  }, 120_000)
+  afterAll(() => dry?.remove(), 60_000)
+
+  test('two hundred tasks of one service run, each in a slot of its own, and none is left', async () => {
+    const container = { name: 'app', image: 'app', memory: 32 }
+    await dry.ecs.send(
+      new RegisterTaskDefinitionCommand({ family: 'many', containerDefinitions: [container] }),
+    )
+    await dry.ecs.send(
+      new CreateServiceCommand({ serviceName: 'many', taskDefinition: 'many', desiredCount: 200 }),
+    )
+    const seen = async () =>
+      (await dry.ecs.send(new DescribeServicesCommand({ services: ['many'] }))).services![0]!
+    const steady = await eventually(async () => {
+      const found = await seen()
+      expect((found.runningCount ?? 0) + (found.pendingCount ?? 0)).toBeLessThanOrEqual(200)
+      return found.events![0]!.message!.endsWith('has reached a steady state.') ? found : undefined
+    }, 120)
+    expect(steady).toMatchObject({ runningCount: 200, pendingCount: 0, deployments: [{ failedTasks: 0 }] })
+    await dry.ecs.send(new DeleteServiceCommand({ service: 'many', force: true }))
+    await eventually(async () => ((await seen()).status === 'INACTIVE' ? true : undefined), 120)
+    const { taskArns } = await dry.ecs.send(new ListTasksCommand({ family: 'many' }))
+    expect(taskArns).toEqual([])
+  }, 300_000)
+})
+
+describe('more than the machine holds', () => {
+  test('of 2,000 tasks wanted some run, the others wait and an event says why; the endpoint goes on answering', async () => {
+    // Each reserves a third of the engine's memory: no more than two have room.
+    const { MemTotal } = await engine.info()
+    const memory = Math.floor(MemTotal / 2 ** 20 / 3)
+    await create('huge', await define('huge', web('huge', { memory })), { desiredCount: 2_000 })
+    const waiting = await eventually(async () => {
+      const found = await describeService('huge')
+      return found.events!.some((e) => e.message!.includes('was unable to place a task. Reason: '))
+        ? found
+        : undefined
+    }, 90)
+    expect(waiting.runningCount! + waiting.pendingCount!).toBeLessThanOrEqual(100)
+    await eventually(async () => ((await running('huge')).length === 2 ? true : undefined))
+    await update('huge', { desiredCount: 2 })
+    await settled('huge')
+    await it0.ecs.send(new DeleteServiceCommand({ cluster: 'demo', service: 'huge', force: true }))
+    await eventually(async () => ((await running('huge')).length === 0 ? true : undefined))
+  }, 240_000)
+})
