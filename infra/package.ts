@@ -13,8 +13,11 @@ const help = `Usage: npm run package [-- --stage STAGE]
 Makes what CloudFormation needs, without an account or credentials: the template and one bundle per function,
 in .serverless/ (stage dev unless told). Exit code 1 when a bundle is larger than its limit.`
 
-/** Largest size of a minified bundle, in bytes, without credential chains: it is read at every cold start. */
-const LIMIT = 330_000
+/**
+ * Largest size of a minified bundle, in bytes, without credential chains: it is read at every cold start. The API's is the
+ * largest: 26 operations with their schemas, of which services are 44 KB.
+ */
+const LIMIT = 380_000
 
 async function main(args: string[]): Promise<number> {
   const stage = args[0] === '--stage' ? args[1] : args.length === 0 ? 'dev' : undefined

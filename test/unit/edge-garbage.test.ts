@@ -159,6 +159,52 @@ const good: Record<string, Record<string, unknown>> = {
     maxResults: 1,
     nextToken: 'x',
   },
+  CreateService: {
+    serviceName: 's',
+    taskDefinition: 'f',
+    desiredCount: 2,
+    clientToken: 't',
+    capacityProviderStrategy: [],
+    loadBalancers: [],
+    deploymentConfiguration: {
+      maximumPercent: 200,
+      minimumHealthyPercent: 50,
+      deploymentCircuitBreaker: {
+        enable: true,
+        rollback: true,
+        thresholdConfiguration: { type: 'COUNT', value: 3 },
+      },
+      strategy: 'ROLLING',
+    },
+    tags: [{ key: 'slipway:routes', value: 'shop.test/x' }],
+    propagateTags: 'SERVICE',
+  },
+  UpdateService: {
+    service: 's',
+    taskDefinition: 'f:1',
+    desiredCount: 1,
+    forceNewDeployment: true,
+    networkConfiguration: {},
+    platformVersion: 'LATEST',
+    healthCheckGracePeriodSeconds: 5,
+  },
+  DeleteService: { service: 'gone', force: true },
+  DescribeServices: {
+    services: ['s', 'arn:aws:ecs:us-east-1:000000000000:service/default/s'],
+    include: ['TAGS'],
+  },
+  ListServices: { cluster: 'default', launchType: 'EC2', schedulingStrategy: 'REPLICA', maxResults: 1 },
+  ListServiceDeployments: { service: 's', status: ['IN_PROGRESS'], createdAt: { after: 1 }, maxResults: 1 },
+  DescribeServiceDeployments: {
+    serviceDeploymentArns: ['arn:aws:ecs:us-east-1:000000000000:service-deployment/default/s/x'],
+  },
+  DescribeServiceRevisions: {
+    serviceRevisionArns: ['arn:aws:ecs:us-east-1:000000000000:service-revision/default/s/1'],
+  },
+  StopServiceDeployment: {
+    serviceDeploymentArn: 'arn:aws:ecs:us-east-1:000000000000:service-deployment/default/s/x',
+    stopType: 'ROLLBACK',
+  },
   TagResource: {
     resourceArn: 'arn:aws:ecs:us-east-1:000000000000:cluster/default',
     tags: [{ key: 'a', value: 'b' }],
@@ -171,6 +217,8 @@ async function furnish(): Promise<void> {
   for (const name of ['CreateCluster', 'RegisterTaskDefinition']) await call(name, good[name])
   await call('CreateCluster', {})
   await call('RegisterTaskDefinition', { family: 'f', containerDefinitions: [container] })
+  expect((await call('CreateService', good.CreateService)).reply.service).toMatchObject({ serviceName: 's' })
+  await call('CreateService', { serviceName: 'gone', taskDefinition: 'f', desiredCount: 0 })
   const { reply } = await call('RunTask', { taskDefinition: 'f' })
   expect(reply.tasks).toHaveLength(1)
 }
