@@ -68,9 +68,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: readLevel(env.SLIPWAY_LOG),
     gateway: {
       pollMs: env.SLIPWAY_LOCAL ? 250 : 1_000,
-      answerMs: Number(env.SLIPWAY_GATEWAY_TIMEOUT || 60) * 1_000,
+      answerMs: amount(env, 'SLIPWAY_GATEWAY_TIMEOUT', 60) * 1_000,
       holdMs: 1_000,
-      bodyBytes: Number(env.SLIPWAY_GATEWAY_BODY_MB || 1_024) * 2 ** 20,
+      bodyBytes: amount(env, 'SLIPWAY_GATEWAY_BODY_MB', 1_024) * 2 ** 20,
     },
     local: env.SLIPWAY_LOCAL
       ? {
@@ -93,6 +93,13 @@ const numberIn = (text: string | undefined): number | undefined => (text ? Numbe
 
 const addressesIn = (text: string | undefined): LocalConfig['taskAddresses'] =>
   text === 'own' || text === 'published' ? text : undefined
+
+function amount(env: NodeJS.ProcessEnv, name: string, otherwise: number): number {
+  const value = Number(env[name] || otherwise)
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`${name} is ${env[name]}, and has to be a whole number from 1.`)
+  return value
+}
 
 function readKeys(text: string): Map<string, { secret: string }> {
   const pairs = text

@@ -97,7 +97,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (target === undefined) return this.#wait()
     this.#target = target
     this.#sent = false
-    this.#tasks.to(target, port).dispatch(this.#request as Dispatcher.DispatchOptions, this)
+    try {
+      this.#tasks.to(target, port).dispatch(this.#request as Dispatcher.DispatchOptions, this)
+    } catch (error) {
+      // An address that is none: this task can not be reached, others may.
+      this.onResponseError(undefined, error as Error)
+    }
   }
 
   /** The client has gone away: nobody waits for the answer any more. */

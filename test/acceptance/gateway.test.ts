@@ -422,7 +422,12 @@ test('a service without a healthy task says why, after a moment in which one mig
 
 test('what refuses connections is passed over, also for a body: nothing of it was sent', async () => {
   const closed: Target = { task: 'closed', host: '127.0.0.1', ports: { 80: await freePort() } }
-  const { host } = await service([closed, await task('open', echo), { ...closed, task: 'closed too' }])
+  const { host } = await service([
+    closed,
+    await task('open', echo),
+    { ...closed, task: 'closed too' },
+    { ...closed, task: 'nowhere', host: 'no host' },
+  ])
   for (let n = 0; n < 10; n++) {
     const { status, json } = await ask(host, { method: 'POST' }, `body ${n}`)
     expect([status, json.body]).toEqual([200, `body ${n}`])
