@@ -1,3 +1,4 @@
+import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Route } from '../../domain/model.ts'
 import { ownName, shownRoutes, type Way, wayOf } from '../../domain/routing.ts'
@@ -59,7 +60,7 @@ export function openDirectory(ports: GatewayPorts, options: DirectoryOptions): D
       let after: string | undefined
       do {
         const page = await store.query({ pk: keys.routesPartition(scope), after, limit: PAGE })
-        all.push(...page.items.map(({ record }) => record as Route))
+        all.push(...page.items.map(({ record }) => record as Route).filter((route) => !route.gone))
         after = page.next
       } while (after !== undefined)
       routes = all
@@ -77,8 +78,10 @@ export function openDirectory(ports: GatewayPorts, options: DirectoryOptions): D
   const byName = async (host: string): Promise<Found | undefined> => {
     const name = ownName(host)
     if (!name || now() - (missedAt.get(host) ?? 0) < MISS_MS) return undefined
-    const there = (await store.get([keys.route(scope, name.cluster, name.service)]))[0]
-    if (!there) {
+    const [there] = (await store.get([keys.route(scope, name.cluster, name.service)])) as [
+      Stored<Route> | undefined,
+    ]
+    if (!there || there.record.gone) {
       if (missedAt.size >= MISSES) missedAt.clear()
       missedAt.set(host, now())
       return undefined

@@ -75,8 +75,10 @@ export function openRotation(
   const refusals = new Map<string, { readonly count: number; readonly until: number }>()
   const waiting = new Set<() => void>()
 
-  const read = async (): Promise<Stored<Route> | undefined> =>
-    (await store.get([routeKey]))[0] as Stored<Route> | undefined
+  const read = async (): Promise<Stored<Route> | undefined> => {
+    const [found] = (await store.get([routeKey])) as [Stored<Route> | undefined]
+    return found?.record.gone ? undefined : found
+  }
 
   const goBy = (next: Stored<Route> | undefined) => {
     const before = route
