@@ -78,11 +78,60 @@ export const liveService = (s: Where, clusterName: string, name: string): ListEn
 })
 export const liveServicesPrefix = (clusterName: string) => `service#${clusterName}#`
 
+/** A service's scalable target, with its policies and scheduled actions. */
+export const scalableTarget = (s: Where, clusterName: string, name: string): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: 'scaling',
+})
+/** Which service a scalable target's identifier stands for. */
+export const scalableTargetName = (s: Where, id: string): Key => ({
+  pk: `${root(s)}#scalable-target#${id}`,
+  sk: 'name',
+})
+export const scalableTargetsPartition = (s: Where) => `${root(s)}#scalable-targets`
+export const liveScalableTarget = (s: Where, clusterName: string, name: string): ListEntry => ({
+  lpk: scalableTargetsPartition(s),
+  lsk: `${clusterName}/${name}`,
+})
+/** Scaling activities in order of their start. */
+export const SCALING_ACTIVITIES = 'scaled#'
+export const scalingActivitiesPartition = (s: Where) => `${root(s)}#scaled`
+export const scalingActivity = (
+  s: Where,
+  clusterName: string,
+  name: string,
+  activity: { id: string; startedAt: number },
+): { key: Key; list: ListEntry } => {
+  const at = `${String(activity.startedAt).padStart(15, '0')}#${activity.id}`
+  return {
+    key: { pk: servicePartition(s, clusterName, name), sk: `${SCALING_ACTIVITIES}${at}` },
+    list: { lpk: scalingActivitiesPartition(s), lsk: at },
+  }
+}
+/** What gateways counted of one service, in order of time. */
+export const REQUEST_COUNTS = 'requests#'
+export const requestCountsFrom = (from: number) => `${REQUEST_COUNTS}${String(from).padStart(15, '0')}`
+export const requestCount = (
+  s: Where,
+  clusterName: string,
+  name: string,
+  count: { from: number; gateway: string },
+): Key => ({
+  pk: servicePartition(s, clusterName, name),
+  sk: `${requestCountsFrom(count.from)}#${count.gateway}`,
+})
+
 export const routesPartition = (s: Where) => `${root(s)}#routes`
 export const route = (s: Where, clusterName: string, name: string): Key => ({
   pk: routesPartition(s),
   sk: `${clusterName}/${name}`,
 })
+
+/** The route of a service, by the service's own key. */
+export const routeOf = ({ pk }: Key): Key => {
+  const [account = '', region = '', , name = ''] = pk.split('#')
+  return { pk: routesPartition({ account, region }), sk: name }
+}
 
 export type Kind = 'task' | 'service' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */

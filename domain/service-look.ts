@@ -53,14 +53,13 @@ export function* lookAtService(
   settleMs: number,
   call: Call,
 ): Reading<Decision<Looked>> {
-  const { moment, scope } = call
+  const { moment } = call
+  // Before all it is made from: whoever froze over older records than it was made from since loses its write.
+  const route = yield* get<Route>(keys.routeOf(wake.key))
   const stored = yield* get<Service>(wake.key)
   if (!stored || stored.record.status === 'INACTIVE') return { reply: DONE }
-  const { name, cluster } = stored.record
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
-  const routeKey = keys.route(scope, cluster, name)
-  const route = yield* get<Route>(routeKey)
 
   const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
   const own = ownChange(stored, next.service, next.lookAfter !== undefined, call)
