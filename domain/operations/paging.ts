@@ -1,4 +1,4 @@
-import { invalidParameter } from '../errors.ts'
+import { invalidParameter, type Refusal } from '../errors.ts'
 
 /** Page tokens: where a listing goes on, opaque to callers, base64 of JSON. They promise nothing and give no access. */
 export function encodePage(position: unknown): string {
@@ -10,9 +10,20 @@ export function decodePage<T>(
   token: string | undefined,
   isPosition: (value: unknown) => value is T,
 ): T | undefined {
+  return parsePage(token, isPosition, () =>
+    invalidParameter('Invalid token: nextToken was not given by this listing.'),
+  )
+}
+
+/** The same, refused in the words of another service. */
+export function parsePage<T>(
+  token: string | undefined,
+  isPosition: (value: unknown) => value is T,
+  refusal: () => Refusal,
+): T | undefined {
   if (token === undefined || token === '') return undefined
   const position = parse(token)
-  if (!isPosition(position)) throw invalidParameter('Invalid token: nextToken was not given by this listing.')
+  if (!isPosition(position)) throw refusal()
   return position
 }
 

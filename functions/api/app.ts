@@ -4,8 +4,10 @@ import { Refusal, unavailable, unsupported } from '../../domain/errors.ts'
 import { refuseForeign } from '../../infra/auth/origin.ts'
 import { type AccessKeys, type Verified, verifySignature } from '../../infra/auth/sigv4.ts'
 import { type Behind, type Passed, passOn } from '../../infra/door.ts'
+import type { Asker } from '../perform.ts'
 import type { Ports } from '../ports.ts'
 import { answerEcs, refusalOf } from './pipeline.ts'
+import { answerScaling } from './scaling.ts'
 
 export interface AppOptions {
   readonly ports: Ports
@@ -24,6 +26,7 @@ export interface AppOptions {
 }
 
 const ECS = 'AmazonEC2ContainerServiceV20141113.'
+const SCALING = 'AnyScaleFrontendService.'
 
 /** The HTTP edge: who may call, which service is meant, and every failure as AWS's JSON. */
 export function app(options: AppOptions): Hono {
@@ -50,6 +53,11 @@ export function app(options: AppOptions): Hono {
     edge.post('/_slipway/reset', async (c) => passOn(control, await passed(c)))
   }
 
+  const askerOf = ({ accessKeyId }: Verified, seed: string): Asker => ({
+    caller: `arn:aws:iam::${ports.scope.account}:user/${accessKeyId}`,
+    seed,
+  })
+
   edge.post('*', async (c) => {
     const seed = randomUUID()
     const request = await passed(c)
@@ -64,8 +72,11 @@ export function app(options: AppOptions): Hono {
       judgeScope(signed, meant.service, ports.scope.region)
       if (meant.service === 'ecs') {
         if (options.cannotRun && meant.name === 'RunTask') throw unsupported(options.cannotRun)
-        const caller = `arn:aws:iam::${ports.scope.account}:user/${signed.accessKeyId}`
-        const text = await answerEcs(meant.name, textOf(request.body), { caller, seed }, ports)
+        const text = await answerEcs(meant.name, textOf(request.body), askerOf(signed, seed), ports)
+        return new Response(text, { headers: headersOf(seed) })
+      }
+      if (meant.service === 'application-autoscaling') {
+        const text = await answerScaling(meant.name, textOf(request.body), askerOf(signed, seed), ports)
         return new Response(text, { headers: headersOf(seed) })
       }
       const behind = local?.[meant.service]
@@ -89,6 +100,7 @@ export function app(options: AppOptions): Hono {
 
 type Meant =
   | { readonly service: 'ecs'; readonly name: string }
+  | { readonly service: 'application-autoscaling'; readonly name: string }
   | { readonly service: 'logs' }
   /** `form`: the older protocol, a form with an Action that is answered in XML. */
   | { readonly service: 'sqs'; readonly form: boolean }
@@ -97,6 +109,8 @@ type Meant =
 function serviceOf({ headers, body }: Request): Meant | undefined {
   const target = headers['x-amz-target']
   if (target?.startsWith(ECS)) return { service: 'ecs', name: target.slice(ECS.length) }
+  if (target?.startsWith(SCALING))
+    return { service: 'application-autoscaling', name: target.slice(SCALING.length) }
   if (target?.startsWith('Logs_20140328.')) return { service: 'logs' }
   if (target?.startsWith('AmazonSQS.')) return { service: 'sqs', form: false }
   const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false

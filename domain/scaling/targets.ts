@@ -1,0 +1,152 @@
+import { type Decision, get, type Reading } from '../decision.ts'
+import * as keys from '../keys.ts'
+import type { Service } from '../model.ts'
+import { canonical } from '../moment.ts'
+import type { Call } from '../operations/call.ts'
+import { type Input, invalid, type Output } from './api.ts'
+import type { ScalableTarget, ScalableTargetName, Suspended } from './model.ts'
+import {
+  DIMENSION,
+  findTarget,
+  isLive,
+  judgeNamespace,
+  keyOf,
+  NAMESPACE,
+  pageOf,
+  parseResource,
+  resourceId,
+  resourceOf,
+  saving,
+  targetArn,
+  targetId,
+} from './resource.ts'
+import { checkTags } from './tags.ts'
+
+/** Scalable targets: within which bounds a service is scaled (facts: ECS 10). */
+
+/** As AWS names the role of its own service; Slipway asks nothing of it. */
+const roleOf = (account: string) =>
+  `arn:aws:iam::${account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`
+
+/** The first time both bounds are needed; after that only what is given changes, and the service's count does not. */
+export function* registerScalableTarget(
+  input: Input<'RegisterScalableTarget'>,
+  call: Call,
+): Reading<Decision<Output<'RegisterScalableTarget'>>> {
+  const { scope, moment } = call
+  const resource = resourceOf(input)
+  const id = targetId(resource)
+  const stored = yield* get<ScalableTarget>(keyOf(scope, resource))
+  const before = isLive(stored) ? stored.record : undefined
+  const min = input.MinCapacity ?? before?.min
+  const max = input.MaxCapacity ?? before?.max
+  if (min === undefined || max === undefined)
+    throw invalid('MinCapacity and MaxCapacity are both required to register a new scalable target.')
+  if (max < min) throw invalid('Maximum capacity cannot be less than minimum capacity')
+  yield* judgeService(resource, call)
+  if (input.Tags) checkTags(input.Tags)
+  if (before && input.Tags && canonical(input.Tags) !== canonical(before.tags ?? {}))
+    throw invalid('Tags are given when a target is registered first; use TagResource for one that is.')
+  const role = input.RoleARN ?? before?.role
+  const record: ScalableTarget = {
+    ...(before ?? {
+      id,
+      ...resource,
+      createdAt: moment.now,
+      policies: [],
+      actions: [],
+      ...(input.Tags && Object.keys(input.Tags).length > 0 && { tags: input.Tags }),
+    }),
+    min,
+    max,
+    ...(role && { role }),
+    suspended: suspendedOf(input.SuspendedState, before?.suspended),
+  }
+  const reply = { ScalableTargetARN: targetArn(scope, id) }
+  if (before && canonical(before) === canonical(record)) return { reply }
+  const nameKey = keys.scalableTargetName(scope, id)
+  const name = stored ? undefined : yield* get<ScalableTargetName>(nameKey)
+  return {
+    reply,
+    changes: [
+      ...(stored || name ? [] : [{ key: nameKey, expect: 'absent' as const, record: { ...resource } }]),
+      saving(stored, record, call),
+    ],
+  }
+}
+
+function* judgeService(resource: { cluster: string; service: string }, { scope }: Call): Reading<void> {
+  const found = yield* get<Service>(keys.service(scope, resource.cluster, resource.service))
+  if (found?.record.status !== 'ACTIVE') throw invalid(`ECS service doesn't exist: ${resourceId(resource)}`)
+}
+
+const suspendedOf = (
+  given: Input<'RegisterScalableTarget'>['SuspendedState'],
+  before: Suspended = { in: false, out: false, scheduled: false },
+): Suspended => ({
+  in: given?.DynamicScalingInSuspended ?? before.in,
+  out: given?.DynamicScalingOutSuspended ?? before.out,
+  scheduled: given?.ScheduledScalingSuspended ?? before.scheduled,
+})
+
+/** What is named and is none is left out. */
+export function* describeScalableTargets(
+  input: Input<'DescribeScalableTargets'>,
+  call: Call,
+): Reading<Decision<Output<'DescribeScalableTargets'>>> {
+  const { scope } = call
+  judgeNamespace(input)
+  const named = input.ResourceIds?.length
+    ? input.ResourceIds.map(parseResource).filter((r) => r !== undefined)
+    : undefined
+  const { items, next } = yield* pageOf(named, (target) => [{ name: target.service }], input, call)
+  return {
+    reply: {
+      ScalableTargets: items.map(({ target }) => ({
+        ServiceNamespace: NAMESPACE,
+        ResourceId: resourceId(target),
+        ScalableDimension: DIMENSION,
+        MinCapacity: target.min,
+        MaxCapacity: target.max,
+        RoleARN: target.role ?? roleOf(scope.account),
+        CreationTime: new Date(target.createdAt),
+        SuspendedState: {
+          DynamicScalingInSuspended: target.suspended.in,
+          DynamicScalingOutSuspended: target.suspended.out,
+          ScheduledScalingSuspended: target.suspended.scheduled,
+        },
+        ScalableTargetARN: targetArn(scope, target.id),
+      })),
+      ...(next && { NextToken: next }),
+    },
+  }
+}
+
+/** Its policies and scheduled actions go with it. */
+export function* deregisterScalableTarget(
+  input: Input<'DeregisterScalableTarget'>,
+  call: Call,
+): Reading<Decision<Output<'DeregisterScalableTarget'>>> {
+  const stored = yield* findTarget(resourceOf(input), call)
+  return { reply: {}, changes: [saving(stored, deregistered(stored.record), call)] }
+}
+
+export const deregistered = ({
+  id,
+  cluster,
+  service,
+  createdAt,
+  min,
+  max,
+}: ScalableTarget): ScalableTarget => ({
+  id,
+  cluster,
+  service,
+  createdAt,
+  min,
+  max,
+  suspended: { in: false, out: false, scheduled: false },
+  policies: [],
+  actions: [],
+  gone: true,
+})
