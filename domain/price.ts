@@ -1,14 +1,44 @@
-/** Fargate's prices for Linux in us-east-1, dollars per hour (facts: ECS 4.5). */
-const perHour = {
-  x86: { vcpu: 0.04048, gib: 0.004445 },
-  arm: { vcpu: 0.03238, gib: 0.00356 },
-} as const
+/** What a second is billed by: the processor's architecture, and whether it may be taken back (Spot). */
+export type Rate = 'x86' | 'arm' | 'x86-spot' | 'arm-spot'
 
-const STORAGE_GIB_PER_HOUR = 0.000111
-const FREE_STORAGE_GIB = 20
-const SHORTEST_SECONDS = 60
+/**
+ * Fargate's prices for Linux in us-east-1, in millionths of a dollar per hour: whole numbers, so that sums stay exact
+ * (facts: ECS 4.5; numbers 2a). Spot's prices move: x86 as last seen, arm (none was found) at x86's discount,
+ * 0.03238 x 0.01244 / 0.04048 = 0.009951. Storage is never on Spot.
+ */
+export const perHour: Readonly<Record<Rate, { readonly vcpu: number; readonly gib: number }>> = {
+  x86: { vcpu: 40_480, gib: 4_445 },
+  arm: { vcpu: 32_380, gib: 3_560 },
+  'x86-spot': { vcpu: 12_440, gib: 1_370 },
+  'arm-spot': { vcpu: 9_951, gib: 1_097 },
+}
+export const STORAGE_PER_HOUR = 111
 
-export interface Usage {
+export const FREE_STORAGE_GIB = 20
+export const SHORTEST_SECONDS = 60
+
+/** What was used, in whole units: CPU units and MiB as ECS writes sizes, times seconds. */
+export interface Amounts {
+  readonly cpuUnitSeconds: bigint
+  readonly mibSeconds: bigint
+  /** Of the GiB beyond those that are free. */
+  readonly storageGibSeconds: bigint
+}
+
+/** The unit of `cost`: with 3,600 seconds and 1,024 units or MiB multiplied out, every cost is a whole number of these. */
+export const PARTS_PER_DOLLAR = 1_000_000n * 3_600n * 1_024n
+
+/** Exactly, in parts of a dollar. 256 units for 61 s on x86 are 256 x 61 x 40,480 = 632,135,680 parts, $0.000171. */
+export function cost({ cpuUnitSeconds, mibSeconds, storageGibSeconds }: Amounts, rate: Rate): bigint {
+  const { vcpu, gib } = perHour[rate]
+  return (
+    cpuUnitSeconds * BigInt(vcpu) +
+    mibSeconds * BigInt(gib) +
+    storageGibSeconds * 1_024n * BigInt(STORAGE_PER_HOUR)
+  )
+}
+
+export interface OneTask {
   readonly vcpu: number
   readonly gib: number
   /** From the start of the image pull to STOPPED. */
@@ -18,9 +48,13 @@ export interface Usage {
 }
 
 /** Dollars for one task: billed by the second, rounded up, one minute at least; 20 GiB of storage are free. */
-export function price({ vcpu, gib, seconds, arm = false, storageGib = 0 }: Usage): number {
-  const hours = Math.max(SHORTEST_SECONDS, Math.ceil(seconds)) / 3600
-  const rate = arm ? perHour.arm : perHour.x86
-  const storage = Math.max(0, storageGib - FREE_STORAGE_GIB) * STORAGE_GIB_PER_HOUR
-  return hours * (vcpu * rate.vcpu + gib * rate.gib + storage)
+export function price({ vcpu, gib, seconds, arm = false, storageGib = 0 }: OneTask): number {
+  const billed = Math.max(SHORTEST_SECONDS, Math.ceil(seconds))
+  const whole = (amount: number) => BigInt(Math.round(amount * billed))
+  const amounts = {
+    cpuUnitSeconds: whole(vcpu * 1_024),
+    mibSeconds: whole(gib * 1_024),
+    storageGibSeconds: whole(Math.max(0, storageGib - FREE_STORAGE_GIB)),
+  }
+  return Number(cost(amounts, arm ? 'arm' : 'x86')) / Number(PARTS_PER_DOLLAR)
 }
