@@ -8,6 +8,7 @@ import type { Asker } from '../perform.ts'
 import type { Ports } from '../ports.ts'
 import { answerEcs, refusalOf } from './pipeline.ts'
 import { answerScaling } from './scaling.ts'
+import { answerUsage } from './usage.ts'
 
 export interface AppOptions {
   readonly ports: Ports
@@ -85,6 +86,18 @@ export function app(options: AppOptions): Hono {
     } catch (error) {
       const refusal = refusalOf(error, ports)
       return meant?.service === 'sqs' && meant.form ? refusedXml(refusal, seed) : refused(refusal, seed)
+    }
+  })
+
+  edge.get('/_slipway/usage', async (c) => {
+    const seed = randomUUID()
+    try {
+      const { target, ...request } = await passed(c)
+      const signed = verifySignature({ ...request, url: target }, options.keys, ports.clock(seed).now)
+      judgeScope(signed, 'ecs', ports.scope.region)
+      return await answerUsage(target, askerOf(signed, seed), ports)
+    } catch (error) {
+      return refused(refusalOf(error, ports), seed)
     }
   })
 
