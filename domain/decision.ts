@@ -26,6 +26,8 @@ export interface Key {
   readonly sk: string
 }
 
+export const isSame = (a: Key, b: Key): boolean => a.pk === b.pk && a.sk === b.sk
+
 /** Where the sparse list index shows a record: a candidate, never evidence (Law 9). */
 export interface ListEntry {
   readonly lpk: string
@@ -52,6 +54,8 @@ export interface Change<T = unknown> {
   readonly due?: number | undefined
   /** Seconds since the epoch after which the record may be removed. */
   readonly ttl?: number | undefined
+  /** Whoever else stores this record first stores the same: losing that race loses nothing. */
+  readonly sharedBirth?: true | undefined
 }
 
 /** A queue message that names a record and carries no state. */

@@ -4,6 +4,7 @@ import {
   type Effect,
   get,
   getAll,
+  type Page,
   query,
   type Reading,
   type Stored,
@@ -20,7 +21,7 @@ import type {
   Task,
   TaskDefinitionRecord,
 } from './model.ts'
-import { canonical } from './moment.ts'
+import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
@@ -34,13 +35,9 @@ const AT_ONCE = 100
 const KEEP_INACTIVE_S = 24 * 60 * 60
 
 export interface Looked {
-  /** Something was written: decide again with what is there now. */
+  /** Something is to be written: decide again with what is there then. */
   readonly again: boolean
-  /** The service's own record was: whoever writes that takes over its looks. */
-  readonly wrote: boolean
 }
-
-const DONE: Looked = { again: false, wrote: false }
 
 /**
  * One decision about one service, from what the table holds now: first its own record, which says of every slot whether its
@@ -49,15 +46,16 @@ const DONE: Looked = { again: false, wrote: false }
  */
 export function* lookAtService(
   wake: Wake,
-  wrote: boolean,
   settleMs: number,
-  call: Call,
+  { scope, moment: { now } }: Call,
 ): Reading<Decision<Looked>> {
-  const { moment } = call
   // Before all it is made from: whoever froze over older records than it was made from since loses its write.
   const route = yield* get<Route>(keys.routeOf(wake.key))
   const stored = yield* get<Service>(wake.key)
-  if (!stored || stored.record.status === 'INACTIVE') return { reply: DONE }
+  if (!stored || stored.record.status === 'INACTIVE') return { reply: { again: false } }
+  // What one revision leads to has the same identifiers whoever decides it, and however often.
+  const moment = momentOf(now, `${stored.record.uid}@${stored.rev}`)
+  const call: Call = { scope, moment }
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
 
@@ -71,9 +69,9 @@ export function* lookAtService(
   // What is INACTIVE is not looked at again: its route goes first.
   const first = service.status === 'INACTIVE' ? [turned, own] : [own, turned]
   const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
-  const reply = { again: changes.length > 0, wrote: own !== undefined }
+  const reply: Looked = { again: changes.length > 0 }
   if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
-  if (next.lookAfter === undefined || !(wrote || wake.look === stored.rev)) return { reply }
+  if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
     effect: 'wake',
     wake: { key: wake.key, look: stored.rev },
@@ -129,14 +127,17 @@ function routeChange(
   { scope, moment }: Call,
 ): Change | undefined {
   const key = keys.route(scope, service.cluster, service.name)
-  const record = routeOf(service, revisions, tasks, moment.now)
-  const gone = !record || service.status === 'INACTIVE'
-  if (gone && (!stored || stored.record.gone)) return undefined
-  if (gone) {
-    const empty = { ...stored!.record, gone: true, doors: [], targets: [] }
-    return { key, expect: stored!.rev, record: empty, ttl: Math.ceil(moment.now / 1_000) + KEEP_INACTIVE_S }
+  const there = stored?.record.gone ? undefined : stored
+  if (service.status === 'INACTIVE') {
+    if (!there) return undefined
+    const record = { ...there.record, gone: true, doors: [], targets: [] }
+    return { key, expect: there.rev, record, ttl: Math.ceil(moment.now / 1_000) + KEEP_INACTIVE_S }
   }
-  if (stored && canonical(stored.record) === canonical(record)) return undefined
+  // Without a port it has no route; one that it had stays, so that gateways which still wait for answers hear of it.
+  const record =
+    routeOf(service, revisions, tasks, moment.now) ??
+    (there && { ...there.record, targets: [], why: 'its revision has no port mapping any more' })
+  if (!record || (stored && canonical(stored.record) === canonical(record))) return undefined
   return { key, expect: stored?.rev ?? 'absent', record }
 }
 
@@ -175,6 +176,7 @@ function* births(
       record,
       list,
       due: moment.now + DUE_AFTER_MS,
+      sharedBirth: true,
     }
   })
 }
@@ -229,10 +231,19 @@ function* awaitedBy(
   { scope, moment }: Call,
 ): Reading<(task: string) => boolean> {
   const pk = keys.servicePartition(scope, cluster, name)
-  const page = yield* query<GatewayLease>({ pk, prefix: keys.GATEWAY_LEASES, limit: 1_000 })
-  const leases = page.items
-    .map(({ record }) => record)
-    .filter((lease) => lease.uid === uid && lease.until > moment.now)
+  const leases: GatewayLease[] = []
+  let after: string | undefined
+  do {
+    const page: Page<Stored<GatewayLease>> = yield* query({
+      pk,
+      prefix: keys.GATEWAY_LEASES,
+      after,
+      limit: 1_000,
+    })
+    const held = page.items.map(({ record }) => record)
+    leases.push(...held.filter((lease) => lease.uid === uid && lease.until > moment.now))
+    after = page.next
+  } while (after !== undefined)
   return (task) => leases.every((lease) => lease.seen >= (route?.rev ?? 0) && !lease.busy.includes(task))
 }
 

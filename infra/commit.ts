@@ -1,4 +1,4 @@
-import type { Decision, Reading } from '../domain/decision.ts'
+import { type Change, type Decision, type Effect, isSame, type Reading } from '../domain/decision.ts'
 import { unavailable } from '../domain/errors.ts'
 import type { Queue, Store } from '../domain/ports.ts'
 import { answerReads } from './reading.ts'
@@ -8,16 +8,36 @@ export interface CommitPorts {
   readonly queue: Queue
 }
 
-/** Writes in order, each under its condition, then the effects (Law 3). `'stale'`: a write lost its race and nothing after it happened. */
-export async function commit(
-  decision: Decision<unknown>,
-  { store, queue }: CommitPorts,
-): Promise<'done' | 'stale'> {
-  for (const change of decision.changes ?? []) {
-    if ((await store.write(change)) === 'stale') return 'stale'
+export interface Committed {
+  /** A write lost its race, and nothing after it happened. */
+  readonly stale: boolean
+  readonly written: readonly Change[]
+}
+
+/**
+ * Writes in order, each under its condition, then the effects (Law 3). Of a decision that lost a race in the middle those
+ * effects are performed that wake what was written: whoever decides again finds it written, and wakes it no more.
+ */
+export async function commit(decision: Decision<unknown>, { store, queue }: CommitPorts): Promise<Committed> {
+  const written: Change[] = []
+  const passed: Change[] = []
+  const names = (changes: readonly Change[], { wake }: Effect) => changes.some((c) => isSame(c.key, wake.key))
+  const { changes = [], effects = [] } = decision
+  for (const change of changes) {
+    if ((await store.write(change)) === 'written') written.push(change)
+    else if (change.sharedBirth) passed.push(change)
+    else {
+      await perform(effects.filter((effect) => names(written, effect)))
+      return { stale: true, written }
+    }
   }
-  if (decision.effects?.length) await queue.send(decision.effects)
-  return 'done'
+  // Whoever stored what this decision found stored wakes it too.
+  await perform(effects.filter((effect) => !names(passed, effect)))
+  return { stale: false, written }
+
+  async function perform(some: readonly Effect[]): Promise<void> {
+    if (some.length > 0) await queue.send(some)
+  }
 }
 
 /** Lost races before giving up. Each means that another writer won: eight in a row on one record is contention to report, not to hide. */
@@ -27,7 +47,10 @@ export const ATTEMPTS = 8
 export async function carryOut<R>(decide: () => Reading<Decision<R>>, ports: CommitPorts): Promise<R> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const decision = await answerReads(decide(), ports.store)
-    if ((await commit(decision, ports)) === 'done') return decision.reply
+    if (!(await commit(decision, ports)).stale) return decision.reply
   }
-  throw unavailable('Too many concurrent changes of the same resource. Please try again.')
+  throw contended()
 }
+
+export const contended = () =>
+  unavailable('Too many concurrent changes of the same resource. Please try again.')

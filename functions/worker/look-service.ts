@@ -1,6 +1,7 @@
-import type { Wake } from '../../domain/decision.ts'
+import { isSame, type Wake } from '../../domain/decision.ts'
 import { lookAtService as decide } from '../../domain/service-look.ts'
-import { carryOut } from '../../infra/commit.ts'
+import { ATTEMPTS, commit, contended } from '../../infra/commit.ts'
+import { answerReads } from '../../infra/reading.ts'
 import type { Ports } from '../ports.ts'
 
 /** Decisions of one look; what is not settled by then is looked at again. */
@@ -8,17 +9,20 @@ const ROUNDS = 16
 
 /** One look at one service: decide, commit, and again until it rests. Looks that race lose their writes, and decide again. */
 export async function lookAtService(wake: Wake, ports: Ports): Promise<void> {
-  const { scope, queue, settleMs } = ports
-  const began = ports.clock(wake.key.pk).now
-  let wrote = false
-  for (let round = 0; round < ROUNDS; round++) {
-    const call = () => ({
-      scope: { ...scope, caller: 'slipway' },
-      moment: ports.clock(`${wake.key.pk}@${began}/${round}`),
-    })
-    const looked = await carryOut(() => decide(wake, wrote, settleMs, call()), ports)
-    if (!looked.again) return
-    wrote ||= looked.wrote
+  const { scope, queue, store, settleMs } = ports
+  /** The revision whose looks are this look's: the one that it was sent for, then the one that it wrote. */
+  let mine = wake.look
+  let lost = 0
+  for (let round = 0; round < ROUNDS; ) {
+    const call = { scope: { ...scope, caller: 'slipway' }, moment: ports.clock(wake.key.pk) }
+    const decision = await answerReads(decide({ key: wake.key, look: mine }, settleMs, call), store)
+    const { stale, written } = await commit(decision, ports)
+    const own = written.find(({ key }) => isSame(key, wake.key))
+    if (own) mine = own.expect === 'absent' ? 1 : own.expect + 1
+    if (stale && ++lost >= ATTEMPTS) throw contended()
+    if (stale) continue
+    if (!decision.reply.again) return
+    round++
   }
-  await queue.send([{ wake, delaySeconds: 1 }])
+  await queue.send([{ wake: { key: wake.key, look: mine }, delaySeconds: 1 }])
 }
