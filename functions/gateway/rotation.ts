@@ -80,8 +80,10 @@ export function openRotation(
     return found?.record.gone ? undefined : found
   }
 
+  /** Never back: an answer may have been on its way for long, and the lease speaks of a later revision already. */
   const goBy = (next: Stored<Route> | undefined) => {
     const before = route
+    if (before && next && isOlder(next, before)) return
     route = next
     if (before?.rev === next?.rev && before?.record.uid === next?.record.uid) return
     const there = new Set(next?.record.targets.map(({ task }) => task))
@@ -118,6 +120,8 @@ export function openRotation(
     for (let seen = await read(); ; ) {
       if (seen === undefined) return goBy(undefined)
       const next = nextLease(undefined, standing(seen), now())!
+      // What the lease says is gone by before it says so.
+      goBy(seen)
       await write(next)
       const read2 = await read()
       if (read2 === undefined || read2.record.uid === next.uid) return goBy(read2)
@@ -190,7 +194,8 @@ export function openRotation(
     if (held && held.record.until > now()) await write(released(held.record))
   }
 
-  const isOpen = () => route !== undefined && (isHeld(lease?.record, now()) || away)
+  const isOpen = () =>
+    route !== undefined && ((lease?.record.uid === route.record.uid && isHeld(lease?.record, now())) || away)
 
   return {
     get route() {
@@ -278,6 +283,9 @@ export function openRotation(
     },
   }
 }
+
+const isOlder = (a: Stored<Route>, b: Stored<Route>): boolean =>
+  a.record.uid === b.record.uid ? a.rev < b.rev : a.record.createdAt < b.record.createdAt
 
 function soon(beginning: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
