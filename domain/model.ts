@@ -3,9 +3,6 @@ import type {
   ClusterSetting,
   LoadBalancer,
   NetworkConfiguration,
-  PlacementConstraint,
-  PlacementStrategy,
-  ServiceRegistry,
   Tag,
   TaskDefinition,
   TaskOverride,
@@ -175,11 +172,6 @@ export interface Service {
   events: ServiceEvent[]
   /** Since when it has had all it wants and nothing else. */
   steadySince?: number
-  /** Nothing new is started before this time: tasks that keep failing are tried ever more rarely. */
-  holdUntil?: number
-  /** Times in a row that tasks ended soon after their start, or before it: what `holdUntil` grows with. */
-  fails?: number
-  failedAt?: number
   /** What a rollback goes back to: the target of the last deployment that was completed. */
   completed?: Pick<Deployment, 'id' | 'revision' | 'definition'>
 }
@@ -194,8 +186,6 @@ export interface ServiceSettings {
   propagateTags: 'TASK_DEFINITION' | 'SERVICE' | 'NONE'
   enableECSManagedTags: boolean
   availabilityZoneRebalancing?: 'ENABLED' | 'DISABLED'
-  placementConstraints?: PlacementConstraint[]
-  placementStrategy?: PlacementStrategy[]
 }
 
 export interface BreakerSettings {
@@ -223,7 +213,6 @@ export interface ServiceRevision {
   platformVersion?: string
   network?: NetworkConfiguration
   loadBalancers?: LoadBalancer[]
-  serviceRegistries?: ServiceRegistry[]
   images: { name: string; image: string }[]
   /** Where requests go: the containers' TCP ports, the one that answers for the service's own name first. */
   ports: number[]
@@ -247,10 +236,13 @@ export interface Deployment {
   generation: number
   /** What the circuit breaker counts, and DescribeServices shows. */
   failedTasks: number
-  /** One of its tasks has been RUNNING: the breaker's second stage (facts: ECS 8.5). */
-  hasRun?: boolean
   rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED'
   rolloutStateReason: string
+  /** Nothing of it is started before this time: tasks that keep failing are tried ever more rarely. */
+  holdUntil?: number
+  /** Times in a row that its tasks ended soon after their start, or before it: what `holdUntil` grows with. */
+  fails?: number
+  failedAt?: number
   /** It has said that its limits leave nothing to stop or start. */
   stuck?: boolean
 }

@@ -110,6 +110,16 @@ export interface Capacity {
   stop(task: TaskName, then: 'keep' | 'remove'): Promise<Observation>
   /** Everything of this installation that capacity holds; throws `Unavailable` when it cannot be asked. */
   list(): Promise<readonly Listed[]>
+  /** What tasks use, by identifier, where capacity can tell; one of which nothing is known is missing. Throws `Unavailable`. */
+  stats?(tasks: readonly TaskName[]): Promise<ReadonlyMap<string, Usage>>
+}
+
+/** What one task uses. A figure that is not known is missing. */
+export interface Usage {
+  /** CPU units, 1,024 for one CPU, on average since it was asked for last: of a first question there is none. */
+  readonly cpu?: number | undefined
+  /** MiB, without what the engine could take back from its caches. */
+  readonly memory?: number | undefined
 }
 
 /** A dependency did not answer, throttled or timed out: retry or refuse clearly, never conclude. */

@@ -1,7 +1,7 @@
 import type { Moment } from './decision.ts'
 import { namesOf, saidLately, saying } from './deployments/events.ts'
 import { completed, settled } from './deployments/outcome.ts'
-import { endedSoon, isHeld, slowed } from './deployments/pace.ts'
+import { endedSoon, mayNotStart, slowed } from './deployments/pace.ts'
 import { type Bucket, type Moves, strategyOf } from './deployments/rolling.ts'
 import { lookAfter } from './due.ts'
 import { healthOf } from './health.ts'
@@ -98,16 +98,45 @@ function cleared(service: Service, seats: readonly Seat[], moment: Moment): Serv
     return failedTasks === d.failedTasks ? d : { ...d, failedTasks, updatedAt: moment.now }
   })
   const next = { ...service, slots, deployments }
-  const soon = byItself.filter((s) => endedSoon(s.task!, moment.now))
-  return soon.length === 0
-    ? next
-    : warned(slowed(next, failures.length === 0, moment.now), service, soon, moment)
+  return paced(
+    next,
+    byItself.filter((s) => endedSoon(s.task!, moment.now)),
+    moment,
+  )
+}
+
+/** Deployments whose tasks ended soon start the next ones later. */
+function paced(service: Service, soon: readonly Seat[], moment: Moment): Service {
+  let next = service
+  for (const deployment of service.deployments) {
+    const mine = soon.filter((s) => s.slot.deployment === deployment.id)
+    if (mine.length === 0) continue
+    const bornAt = Math.min(...mine.map((s) => s.task!.createdAt))
+    const slower = slowed(
+      deployment,
+      mine.every((s) => s.slot.steady),
+      bornAt,
+      moment.now,
+    )
+    const deployments = next.deployments.map((d) => (d.id === deployment.id ? slower : d))
+    next = warned(
+      { ...next, deployments },
+      slower.fails !== deployment.fails ? slower : undefined,
+      mine,
+      moment,
+    )
+  }
+  return next
 }
 
 /** Every third failure in a row is said, with the reason of the last one (facts: ECS 8.9). */
-function warned(service: Service, before: Service, soon: readonly Seat[], moment: Moment): Service {
-  const { fails = 0 } = service
-  if (fails === before.fails || fails % 3 !== 0) return service
+function warned(
+  service: Service,
+  failing: Deployment | undefined,
+  soon: readonly Seat[],
+  moment: Moment,
+): Service {
+  if (!failing?.fails || failing.fails % 3 !== 0) return service
   const { id, stoppedReason, containers } = soon.at(-1)!.task!
   const codes = containers
     .filter((c) => c.exitCode !== undefined)
@@ -121,32 +150,32 @@ function movesOf(service: Service, taken: readonly Seat[], now: number): Moves {
   const [primary] = service.deployments
   const nothing: Moves = { start: 0, refill: 0, leave: [], stuck: false }
   if (!primary) return nothing
+  const older = olderOf(service)
   return strategyOf(service)({
     desired: service.desiredCount,
     minimumHealthyPercent: service.settings.minimumHealthyPercent,
     maximumPercent: service.settings.maximumPercent,
     primary,
-    older: olderOf(service),
+    older,
     failed: new Set(service.deployments.filter((d) => d.rolloutState === 'FAILED').map((d) => d.id)),
     // Of these slots the record may know more by now: that they were healthy once.
     slots: taken.map(({ slot, bucket }) => ({ slot, bucket })),
-    mayStart: isHeld(service, now) ? 0 : mayStart(taken),
+    held: mayNotStart(primary, now),
+    olderHeld: older !== undefined && mayNotStart(older, now),
+    mayStart: Math.max(0, ON_THEIR_WAY - taken.filter(isOnItsWay).length),
+    waiting: taken.filter(
+      (s) => s.slot.deployment === primary.id && isOnItsWay(s) && s.task?.waitsFor !== undefined,
+    ).length,
   })
 }
 
 const olderOf = ({ deployments: [, ...others], completed }: Service): Deployment | undefined =>
   others.find((d) => d.id === completed?.id)
 
-/** Tasks of one service on their way to RUNNING at one time. */
+/** Tasks of one service on their way to RUNNING at one time: of 2,000 on a machine that holds 30, 70 wait and the rest are not made yet. */
 const ON_THEIR_WAY = 100
 
-/** What waits for capacity is not joined by more: of 2,000 on a machine that holds 30, at most 70 wait, and the rest are not made yet. */
-function mayStart(taken: readonly Seat[]): number {
-  const starting = taken.filter((s) => s.bucket === 'starting' && s.task?.lastStatus !== 'RUNNING')
-  return starting.some((s) => s.task?.waitsFor !== undefined)
-    ? 0
-    : Math.max(0, ON_THEIR_WAY - starting.length)
-}
+const isOnItsWay = ({ bucket, task }: Seat) => bucket === 'starting' && task?.lastStatus !== 'RUNNING'
 
 const STUCK =
   'was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.'
@@ -219,7 +248,7 @@ function rested(service: Service, moment: Moment): Service {
   const { slots, desiredCount, status } = service
   if (status === 'DRAINING') {
     if (slots.length > 0) return service
-    const { steadySince: _, holdUntil: __, ...rest } = service
+    const { steadySince: _, ...rest } = service
     return { ...rest, status: 'INACTIVE', deployments: [] }
   }
   const [primary] = service.deployments
@@ -262,7 +291,7 @@ function nextLook(
       if (healthOf(task) === undefined) return since(task) + settleMs - now
       return Math.max(since(task) + graceMs(service) - now, lookAfter(now - since(task)) * 1_000)
     })
-  if (isHeld(service, now)) waits.push(service.holdUntil! - now)
+  for (const d of service.deployments) if (mayNotStart(d, now)) waits.push(d.holdUntil! - now)
   if (waits.length === 0) return undefined
   return Math.min(60, Math.max(1, Math.ceil(Math.min(...waits) / 1_000)))
 }

@@ -47,7 +47,7 @@ export function begin(
 
 /** The service with another PRIMARY deployment; nothing keeps it from starting at once. */
 export function withPrimary(service: Service, primary: Deployment): Service {
-  const { holdUntil: _, fails: __, steadySince: ___, ...rest } = service
+  const { steadySince: _, ...rest } = service
   return { ...rest, deployments: [primary, ...service.deployments.filter((d) => d.id !== primary.id)] }
 }
 

@@ -1,4 +1,4 @@
-import type { Service, Task } from '../model.ts'
+import type { Deployment, Task } from '../model.ts'
 
 /** Tasks that never counted as healthy are tried ever more rarely, down to once in this time (facts: ECS 8.5, throttle). */
 const NEVER_HEALTHY_MS = 27 * 60_000
@@ -18,16 +18,27 @@ export function endedSoon({ startedAt, executionStoppedAt, stoppedAt }: Task, no
 }
 
 /**
- * The service after tasks of it have ended soon. Ten that fail together are one failure: what comes while starts are held
- * counts for nothing.
+ * A deployment after tasks of it have ended soon, the first of them made at `bornAt`. Ten that fail together are one failure:
+ * what comes while starts are held counts for nothing. A row goes on when the next task was made soon after the pause,
+ * however long it then took to fail.
  */
-export function slowed(service: Service, everHealthy: boolean, now: number): Service {
-  const { holdUntil = 0, fails = 0, failedAt = 0 } = service
-  if (now < holdUntil) return service
+export function slowed(
+  deployment: Deployment,
+  everHealthy: boolean,
+  bornAt: number,
+  now: number,
+): Deployment {
+  const { holdUntil = 0, fails = 0, failedAt = 0 } = deployment
+  if (now < holdUntil) return deployment
   const most = everHealthy ? HEALTHY_MS : NEVER_HEALTHY_MS
-  const inARow = now <= failedAt + pause(fails, most) + LONG_MS ? fails + 1 : 1
-  return { ...service, fails: inARow, failedAt: now, holdUntil: now + pause(inARow, most) }
+  const inARow = bornAt <= failedAt + pause(fails, most) + LONG_MS ? fails + 1 : 1
+  return { ...deployment, fails: inARow, failedAt: now, holdUntil: now + pause(inARow, most) }
 }
 
-export const isHeld = ({ holdUntil }: Service, now: number): boolean =>
+export const mayNotStart = ({ holdUntil }: Deployment, now: number): boolean =>
   holdUntil !== undefined && now < holdUntil
+
+/** Whatever held it back is forgotten, as any update does (facts: ECS 8.5, throttle). */
+export function freed({ holdUntil: _, fails: __, failedAt: ___, ...deployment }: Deployment): Deployment {
+  return deployment
+}

@@ -29,8 +29,14 @@ export interface View {
   readonly failed: ReadonlySet<string>
   /** Slots that are not over. */
   readonly slots: readonly Filled[]
-  /** How many may be started now, whatever the room: none while starts keep failing or wait for capacity. */
+  /** Starts of the PRIMARY deployment wait: its tasks keep failing. */
+  readonly held: boolean
+  /** So of the older one. */
+  readonly olderHeld: boolean
+  /** How many may be on their way besides those that are. */
   readonly mayStart: number
+  /** Tasks of the PRIMARY deployment for which capacity has no room. */
+  readonly waiting: number
 }
 
 /** The plan: what to start and what to stop, now. */
@@ -62,7 +68,7 @@ export const room = ({
  * ones stop first as the floor allows. Whatever occupies a slot counts against the ceiling until it is STOPPED.
  */
 export function rolling(view: View): Moves {
-  const { desired, primary, older, failed, slots, mayStart } = view
+  const { desired, primary, older, failed, slots, held, olderHeld, mayStart, waiting } = view
   const { floor, ceiling } = room(view)
   const of = (bucket: Bucket, fresh: boolean) =>
     slots
@@ -85,9 +91,10 @@ export function rolling(view: View): Moves {
   /** What older deployments are kept up to while the new one is not there: only the floor, or all, when it never will be. */
   const keep = stalled ? desired : floor
   const alive = healthy + old.starting.length
-  const refill = older ? Math.max(0, Math.min(free, mayStart, keep - alive)) : 0
+  const refill = older && !olderHeld ? Math.max(0, Math.min(free, mayStart, keep - alive)) : 0
   const want = stalled ? 0 : Math.max(0, desired - fresh.steady.length - fresh.starting.length)
-  const start = Math.min(want, free - refill, mayStart - refill)
+  // What waits for capacity is not joined by more.
+  const start = held || waiting > 0 ? 0 : Math.min(want, free - refill, mayStart - refill)
 
   const leave = new Map<Slot, NonNullable<Slot['leaving']>>()
   const go = (gone: readonly Slot[], why: NonNullable<Slot['leaving']>) => {
@@ -99,6 +106,7 @@ export function rolling(view: View): Moves {
   if (extra > 0) go([...newestFirst(fresh.starting), ...newestFirst(fresh.steady)].slice(0, extra), 'scaling')
 
   // Unhealthy ones go as their replacements become healthy; with no room for those, one at a time goes first.
+  if (stalled) go(fresh.unhealthy, 'unhealthy')
   const replaced = fresh.steady.length + fresh.unhealthy.length - desired
   if (replaced > 0) go(fresh.unhealthy.slice(0, replaced), 'unhealthy')
   else if (want > 0 && free === 0 && !slots.some((f) => f.slot.leaving))
@@ -115,10 +123,10 @@ export function rolling(view: View): Moves {
   const spare = healthy - Math.max(desired, fresh.steady.length)
   if (spare > 0) go(newestFirst(old.steady).slice(0, spare), 'deployment')
 
-  // No room for what is wanted: make some, down to the floor.
+  // No room for what is wanted, here or in capacity: make some, down to the floor.
   const leaving = slots.filter((f) => f.bucket === 'draining').length + leave.size
-  const short = want - free - leaving
-  if (short > 0 && mayStart > 0) {
+  const short = Math.max(0, want - free) + waiting - leaving
+  if (short > 0 && !held) {
     const left = old.steady.filter((slot) => !leave.has(slot))
     const staying = fresh.steady.filter((slot) => !leave.has(slot)).length + left.length
     go(newestFirst(left).slice(0, Math.max(0, Math.min(short, staying - floor))), 'deployment')
@@ -129,7 +137,7 @@ export function rolling(view: View): Moves {
     start,
     leave: [...leave].map(([slot, why]) => ({ slot, why })),
     refill,
-    stuck: want > 0 && nothing && mayStart > 0,
+    stuck: want > 0 && nothing && !held,
   }
 }
 

@@ -2,6 +2,7 @@ import { clusterName } from '../arn.ts'
 import { type Change, type Decision, get, getAll, type Reading, type Stored } from '../decision.ts'
 import { begin, digitsOf, isOver } from '../deployments/begin.ts'
 import { fileOld } from '../deployments/file-old.ts'
+import { freed } from '../deployments/pace.ts'
 import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
@@ -166,9 +167,7 @@ export function* updateService(
 }
 
 /** Any update lets a service that was held back start again (facts: ECS 8.5, throttle). */
-function unheld({ holdUntil: _, fails: __, ...service }: Service): Service {
-  return service
-}
+const unheld = (service: Service): Service => ({ ...service, deployments: service.deployments.map(freed) })
 
 /** Only counts move: a deployment of its own would keep `services-stable` waiting (facts: ECS 8.2). */
 function scale(service: Service, desiredCount: number | undefined, now: number): Service {

@@ -23,9 +23,9 @@ export interface ScalableTarget {
   /** In order of their names. */
   policies: ScalingPolicy[]
   actions: ScheduledAction[]
-  /** How long each policy's metric has asked for more, by the policy's name; kept only while that can lead to something. */
-  high?: Record<string, Streak>
-  /** How long all of them have agreed on fewer. */
+  /** How long each policy's alarm has been breached, by the policy's name; kept only while that can lead to something. */
+  breached?: Record<string, Streak>
+  /** How long all target tracking policies have agreed on fewer. */
   low?: Streak
   cooldown?: { out?: Cooldown; in?: Cooldown }
   /** What was begun last and is not over. */
@@ -65,10 +65,9 @@ export interface ScheduledAction {
   seen: number
 }
 
-/** Evaluations in a row that said the same: the last one, and how many. */
+/** Evaluations in a row that said the same: when the last one was, and how many. */
 export interface Streak {
-  /** Number of the period, counted from the epoch. */
-  period: number
+  at: number
   count: number
 }
 

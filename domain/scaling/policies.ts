@@ -63,9 +63,9 @@ export const byName = (a: { name: string }, b: { name: string }) =>
 
 /** Without what a policy's metric had come to. */
 function forgetting(target: ScalableTarget, name: string): ScalableTarget {
-  const { high, low: _, ...rest } = target
-  const others = Object.entries(high ?? {}).filter(([policy]) => policy !== name)
-  return others.length > 0 ? { ...rest, high: Object.fromEntries(others) } : rest
+  const { breached, low: _, ...rest } = target
+  const others = Object.entries(breached ?? {}).filter(([policy]) => policy !== name)
+  return others.length > 0 ? { ...rest, breached: Object.fromEntries(others) } : rest
 }
 
 function configurationOf(

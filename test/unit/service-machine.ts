@@ -1,8 +1,7 @@
 import { begin } from '../../domain/deployments/begin.ts'
-import { room } from '../../domain/deployments/rolling.ts'
 import type { Service, ServiceRevision, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
-import { bucketOf, reconcile } from '../../domain/service-reconciler.ts'
+import { reconcile } from '../../domain/service-reconciler.ts'
 import { slotTaskId } from '../../domain/slots.ts'
 import { NOON } from './support.ts'
 
@@ -192,8 +191,7 @@ export class Machine {
       const id = slotTaskId(this.service, slot)
       const task = this.tasks.get(id)
       if (task?.lastStatus === 'STOPPED') return []
-      const bucket = bucketOf(slot, task, { service: this.service, settleMs: SETTLE_MS }, this.now)
-      return [{ id, deployment: slot.deployment, healthy: bucket === 'steady' }]
+      return [{ id, deployment: slot.deployment, healthy: !slot.leaving && this.#isHealthy(task) }]
     })
   }
 
@@ -203,8 +201,20 @@ export class Machine {
     this.tasks.set(id, { ...task, ...ended(this.now), stopCode, stoppedReason: 'killed' })
   }
 
+  /** In integers, as facts: ECS 8.4 spell them: the least healthy, the most in all. */
   get bounds() {
-    return room({ desired: this.service.desiredCount, ...this.service.settings })
+    const { desiredCount, settings } = this.service
+    const least = desiredCount * settings.minimumHealthyPercent
+    return {
+      floor: (least + ((100 - (least % 100)) % 100)) / 100,
+      ceiling: Math.trunc((desiredCount * settings.maximumPercent) / 100),
+    }
+  }
+
+  #isHealthy(task: Task | undefined): boolean {
+    if (task?.lastStatus !== 'RUNNING' || task.desiredStatus !== 'RUNNING') return false
+    const [app] = task.containers
+    return app?.checked ? app.health === 'HEALTHY' : this.now - task.startedAt! >= SETTLE_MS
   }
 
   #judge(next: Service): void {

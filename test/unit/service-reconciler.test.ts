@@ -204,6 +204,42 @@ describe('a deployment that can not work', () => {
   })
 })
 
+describe('an old revision while the new one does not come', () => {
+  test('a new revision that keeps failing holds only itself back: an old task that dies is replaced at once', () => {
+    const machine = steady({ desired: 4, limits: [100, 200] })
+      .deploy('exits')
+      .run(1_500)
+    const [old] = machine.seats().filter((s) => s.healthy)
+    machine.kill(old!.id)
+    machine.decide()
+    expect(machine.state).toMatch(/^1: 3\/4/)
+    expect(machine.until((m) => m.state.startsWith('1: 4/4'), 20)).toBe(12)
+  })
+
+  test('four at 50/200 on a machine that is full: two old ones make room', () => {
+    const machine = steady({ desired: 4, limits: [50, 200] })
+      .deploy('unplaced')
+      .run(10)
+    expect(machine.state).toBe('1: 2/2, 2: 0/4')
+    expect(machine.least).toBe(2)
+  })
+
+  test('and when those die, the floor is kept up by the old revision, which would fit', () => {
+    const machine = steady({ desired: 4, limits: [50, 200] })
+      .deploy('unplaced')
+      .run(10)
+    for (const { id } of machine.seats().filter((s) => s.healthy)) machine.kill(id)
+    machine.until((m) => m.state === '1: 2/2, 2: 0/4', 20)
+  })
+
+  test('tasks of a deployment that failed do not linger when they are unhealthy', () => {
+    const machine = steady({ desired: 3, limits: [100, 200], breaker: { enable: true } }, 'checked')
+    machine.deploy('unhealthy').run(120)
+    expect(machine.state).toBe('1: 3/3')
+    expect(primary(machine)?.rolloutState).toBe('FAILED')
+  })
+})
+
 describe('a count that is kept', () => {
   test('a task that dies is replaced at once, one that a user stops too', () => {
     for (const stopCode of ['EssentialContainerExited', 'UserInitiated'] as const) {
@@ -227,13 +263,14 @@ describe('a count that is kept', () => {
   })
 
   test('what fails while starts are held is part of the same trouble: three in a row wait 2 s, however many there are', () => {
-    const calm = new Machine({ desired: 1, limits: [100, 200] }).service
-    const twice = slowed(slowed(calm, false, 1_000), false, 2_000)
+    const calm = primary(new Machine({ desired: 1, limits: [100, 200] }).deploy('good'))!
+    const twice = slowed(slowed(calm, false, 0, 1_000), false, 1_000, 2_000)
     expect(twice).toMatchObject({ fails: 2, holdUntil: 3_000 })
-    expect(slowed(twice, false, 2_500)).toBe(twice)
-    expect(slowed(twice, false, 3_000)).toMatchObject({ fails: 3, holdUntil: 5_000 })
-    // After a minute without any it begins anew.
-    expect(slowed(twice, false, 63_001)).toMatchObject({ fails: 1, holdUntil: 63_001 })
+    expect(slowed(twice, false, 2_000, 2_500)).toBe(twice)
+    // Tried again after the pause it belongs to the row, however long it took to fail.
+    expect(slowed(twice, false, 3_000, 900_000)).toMatchObject({ fails: 3, holdUntil: 902_000 })
+    // Made after more than a minute without trouble it does not.
+    expect(slowed(twice, false, 63_001, 64_000)).toMatchObject({ fails: 1, holdUntil: 64_000 })
   })
 
   test('scaling goes straight to the new count and makes no deployment; the newest go first', () => {

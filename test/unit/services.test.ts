@@ -380,12 +380,16 @@ describe('UpdateService', () => {
 
   it('of the desired count moves counts only, and lets a service that was held back start again', () => {
     shop.create()
-    shop.reconcile((s) => ({ ...s, holdUntil: NOON + 600_000, fails: 9, steadySince: NOON }))
+    shop.reconcile((s) => ({
+      ...s,
+      steadySince: NOON,
+      deployments: s.deployments.map((d) => ({ ...d, holdUntil: NOON + 600_000, fails: 9 })),
+    }))
     const answer = shop.update({ desiredCount: 5 })
     expect(answer).toMatchObject({ desiredCount: 5, deployments: [{ desiredCount: 5 }] })
     expect(answer.deployments).toHaveLength(1)
-    expect(shop.service).not.toHaveProperty('holdUntil')
-    expect(shop.service).not.toHaveProperty('fails')
+    expect(shop.service.deployments[0]).not.toHaveProperty('holdUntil')
+    expect(shop.service.deployments[0]).not.toHaveProperty('fails')
     expect(shop.service).not.toHaveProperty('steadySince')
   })
 
