@@ -4,6 +4,7 @@ import { taskIdOf } from '../../domain/new-task.ts'
 import type { Body, Ground } from '../../infra/capacity/simulated.ts'
 import type { Accepted, Letter } from './clients.ts'
 import { type Judge, tasksOf } from './invariants.ts'
+import { judgeServices, unrestOfServices } from './services-at-rest.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth } from './world.ts'
 
@@ -26,6 +27,8 @@ export function unrest(scene: Scene): string | undefined {
     const wrong = untold(task, scene)
     if (wrong) return wrong
   }
+  const stirring = unrestOfServices(scene)
+  if (stirring) return stirring
   for (const id of scene.ground.places.keys()) {
     const stopped = tasksOf(scene.store).find(({ record }) => record.id === id)
     if (stopped?.record.lastStatus !== 'RUNNING') return `${id} is in capacity, and no living task`
@@ -56,6 +59,7 @@ export function judgeRest(judge: Judge, scene: Scene): void {
   const tokens = scene.store.all().filter(({ key }) => key.sk === 'run-task') as Stored<RunTaskToken>[]
   judgeCalls(judge, tasks, tokens, scene)
   judgeLetters(judge, tasks, tokens, scene)
+  judgeServices(judge, scene)
   for (const task of tasks.values()) judgeExitCodes(judge, task, scene)
   for (const id of scene.ground.places.keys()) {
     if (tasks.get(id)?.lastStatus !== 'RUNNING')
@@ -71,7 +75,8 @@ function judgeCalls(
 ): void {
   const owned = new Set(tokens.flatMap(({ record }) => idsOf(record)))
   for (const id of tasks.keys())
-    if (!owned.has(id)) judge.fail('one call', `${id} belongs to no call that was stored`)
+    if (!owned.has(id) && tasks.get(id)?.service === undefined)
+      judge.fail('one call', `${id} belongs to no call that was stored`)
   for (const { ids } of accepted.values())
     for (const id of ids)
       if (!tasks.has(id)) judge.fail('stored before it is told', `${id} was accepted and is nowhere`)

@@ -1,4 +1,6 @@
-import { kindOf } from '../../domain/keys.ts'
+import type { Change, Key } from '../../domain/decision.ts'
+import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
+import type { GatewayLease, Route, Service } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
@@ -35,6 +37,70 @@ const seeing = (change: (seen: Observation) => Observation): Ported =>
   }))
 const listing = (change: (listed: Listed) => Listed): Ported =>
   capacity(({ list }) => ({ list: async () => (await list()).map(change) }))
+
+const isWorker = ({ name }: Process) => name.startsWith('worker')
+const isRoute = ({ pk }: Key) => pk.endsWith('#routes')
+const isService = (key: Key) => kindOf(key) === 'service'
+
+/** The worker takes a service's settings for others. */
+const misreading = (change: (settings: Service['settings']) => Service['settings']): Ported => {
+  return (ports, { store: truth }, process) => {
+    if (!isWorker(process)) return ports
+    const { get, write } = ports.store
+    const settingsOf = (key: Key) => (truth.get([key])[0]?.record as Service | undefined)?.settings
+    return {
+      ...ports,
+      store: {
+        ...ports.store,
+        async get(keys) {
+          const found = await get(keys)
+          return found.map((one) => {
+            if (!one || !isService(one.key)) return one
+            const service = one.record as Service
+            return { ...one, record: { ...service, settings: change(service.settings) } }
+          })
+        },
+        write: (one) =>
+          isService(one.key)
+            ? write({ ...one, record: { ...(one.record as Service), settings: settingsOf(one.key) } })
+            : write(one),
+      },
+    }
+  }
+}
+
+/** The worker takes some writes of a route for done that never were. */
+const pretending = (when: (before: Route | undefined, after: Route, site: Site) => boolean): Ported => {
+  return (ports, site, process) => {
+    if (!isWorker(process)) return ports
+    const { get, write } = ports.store
+    const pretended = new Map<string, Change>()
+    return {
+      ...ports,
+      store: {
+        ...ports.store,
+        async get(keys) {
+          const found = await get(keys)
+          return found.map((one, n) => {
+            const mine = pretended.get(keys[n]!.sk)
+            return mine && isRoute(keys[n]!) ? { ...one, ...mine, rev: one?.rev ?? 1 } : one
+          })
+        },
+        async write(change) {
+          if (!isRoute(change.key)) return write(change)
+          const [there] = site.store.get([change.key])
+          if (when(there?.record as Route | undefined, change.record as Route, site)) {
+            pretended.set(change.key.sk, change)
+            return 'written'
+          }
+          pretended.delete(change.key.sk)
+          return write({ ...change, expect: there?.rev ?? 'absent' })
+        },
+      },
+    }
+  }
+}
+const tasksIn = (route: Route | undefined) => route?.targets.map(({ task }) => task) ?? []
 
 export const breakages: Record<string, Broken> = {
   'a wake is sent before its record is written': {
@@ -162,6 +228,106 @@ export const breakages: Record<string, Broken> = {
   'the sweep wakes what rests': {
     caughtBy: 'rest is silent',
     ports: listing(({ task }) => ({ task, state: 'moving' })),
+  },
+  'a slot gets a new generation on every look': {
+    caughtBy: 'one task in a slot',
+    ports: store(({ write }, _ports, process) => ({
+      write(change) {
+        if (!isService(change.key) || !isWorker(process)) return write(change)
+        const service = change.record as Service
+        const slots = service.slots.map((slot) => ({ ...slot, generation: slot.generation + 1_000 }))
+        return write({ ...change, record: { ...service, slots } })
+      },
+    })),
+  },
+  'a service is written without a condition': {
+    caughtBy: 'forward only',
+    ports: store(({ get, write }) => ({
+      async write(change) {
+        if (!isService(change.key)) return write(change)
+        const [now] = await get([change.key])
+        return write({ ...change, expect: now?.rev ?? 'absent' })
+      },
+    })),
+  },
+  'the ceiling is ignored': {
+    caughtBy: 'never above the ceiling',
+    ports: misreading((settings) => ({ ...settings, maximumPercent: settings.maximumPercent + 100 })),
+  },
+  'the floor is ignored': {
+    caughtBy: 'never below the floor',
+    ports: misreading((settings) => ({ ...settings, minimumHealthyPercent: 0 })),
+  },
+  'a task is told to stop before it has left the route': {
+    caughtBy: 'out of rotation first',
+    ports: pretending((before, after, { judge }) => {
+      const stay = tasksIn(after)
+      return tasksIn(before).some((id) => !stay.includes(id) && judge.latest(id)?.desiredStatus === 'RUNNING')
+    }),
+  },
+  'a route is written late and without a condition': {
+    caughtBy: 'out of rotation first',
+    ports: (ports, { scheduler, store: truth }) => ({
+      ...ports,
+      store: {
+        ...ports.store,
+        async write(change) {
+          if (!isRoute(change.key)) return ports.store.write(change)
+          await scheduler.sleep(10_000)
+          return ports.store.write({ ...change, expect: truth.get([change.key])[0]?.rev ?? 'absent' })
+        },
+      },
+    }),
+  },
+  'a task that is there never enters the route': {
+    caughtBy: 'what is wanted is there',
+    ports: pretending((before, after) => tasksIn(after).some((id) => !tasksIn(before).includes(id))),
+  },
+  'leases are ignored': {
+    caughtBy: 'answers are waited for',
+    ports: store(({ query }, _ports, process) => ({
+      async query(q) {
+        const page = await query(q)
+        return isWorker(process) && q.prefix === GATEWAY_LEASES ? { items: [] } : page
+      },
+    })),
+  },
+  'a gateway acknowledges routes that it does not go by': {
+    caughtBy: 'answers are waited for',
+    ports: store(({ write }) => ({
+      write: (change) =>
+        change.key.sk.startsWith(GATEWAY_LEASES)
+          ? write({ ...change, record: { ...(change.record as GatewayLease), seen: 1_000_000, busy: [] } })
+          : write(change),
+    })),
+  },
+  'a deployment that was overtaken goes on': {
+    caughtBy: 'one final state',
+    ports: (ports, { store: truth }, { name }) => {
+      if (!name.startsWith('api')) return ports
+      const { write } = ports.store
+      const open = (key: Key) =>
+        ((truth.get([key])[0]?.record as Service | undefined)?.rollouts ?? []).filter((r) => !r.finishedAt)
+      const back = (service: Service, key: Key): Service => ({
+        ...service,
+        rollouts: service.rollouts.map((r) => open(key).find(({ id }) => id === r.id) ?? r),
+      })
+      const goingOn: Store['write'] = (change) =>
+        write(
+          isService(change.key) ? { ...change, record: back(change.record as Service, change.key) } : change,
+        )
+      return { ...ports, store: { ...ports.store, write: goingOn } }
+    },
+  },
+  'a service is not told of its tasks, and the sweep does not look': {
+    caughtBy: 'comes to rest',
+    ports: (ports) => ({
+      ...ports,
+      queue: {
+        send: (wakes) =>
+          ports.queue.send(wakes.filter(({ wake }) => !isService(wake.key) || wake.look !== undefined)),
+      },
+    }),
   },
   'a definition is gone while tasks need it': {
     caughtBy: 'no surprises',

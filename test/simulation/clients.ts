@@ -44,10 +44,10 @@ export interface Stage {
   readonly asked: Map<string, Set<string>>
 }
 
-const env = (variables: Record<string, string | number>) =>
+export const env = (variables: Record<string, string | number>) =>
   Object.entries(variables).map(([name, value]) => ({ name: `SIMULATED_${name}`, value: String(value) }))
 
-const container = (
+export const container = (
   name: string,
   variables: Record<string, string | number> = {},
   more: Partial<ContainerDefinition> = {},

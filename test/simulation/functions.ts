@@ -1,9 +1,11 @@
 import type { Key } from '../../domain/decision.ts'
 import { Refusal } from '../../domain/errors.ts'
 import * as keys from '../../domain/keys.ts'
-import type { RunTaskToken, Task } from '../../domain/model.ts'
+import { kindOf } from '../../domain/keys.ts'
+import type { GatewayLease, RunTaskToken, Service, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
 import { Unavailable } from '../../domain/ports.ts'
+import { slotTaskId } from '../../domain/slots.ts'
 import type { OperationName } from '../../domain/wire/operations.ts'
 import { answerEcs, refusalOf } from '../../functions/api/pipeline.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
@@ -19,6 +21,7 @@ import type { Mood } from './moods.ts'
 import type { Message, SimulatedQueue } from './queue.ts'
 import type { Random } from './random.ts'
 import type { Outcome, Process, Scheduler } from './scheduler.ts'
+import { newView, type View } from './service-laws.ts'
 import type { MemoryStore } from './store.ts'
 import type { World } from './world.ts'
 
@@ -59,6 +62,16 @@ const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 
 
 function wordsOf(record: unknown): string {
   const { lastStatus, desiredStatus, version, stoppedReason } = record as Task
+  const { uid, status, desiredCount, deployments, slots } = record as Service
+  if (uid && slots) {
+    const all = deployments.map(
+      (d) =>
+        `${d.id.slice(0, 4)} ${d.definition} ${d.rolloutState} failed ${d.failedTasks}: ${slots
+          .filter((s) => s.deployment === d.id)
+          .map((s) => `${slotTaskId({ uid }, s).slice(0, 6)}${s.steady ? '+' : ''}${s.leaving ?? ''}`)}`,
+    )
+    return `${status} desired ${desiredCount} ${all.join('; ')}`
+  }
   return lastStatus ? `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}` : ''
 }
 
@@ -67,8 +80,8 @@ function newInstance(site: Site, name: keyof typeof LIMIT_MS): Instance {
   return { process, ports: portsFor(site, process) }
 }
 
-/** The real handlers' ports: each call is one step of the story, and is judged. */
-function portsFor(site: Site, process: Process): Ports {
+/** The real handlers' ports: each call is one step of the story, and is judged; `view` gets to know what is read. */
+export function portsFor(site: Site, process: Process, view?: View): Ports {
   const { scheduler, store, judge, wakes } = site
   const { call } = scheduler
   const ports: Ports = {
@@ -77,13 +90,25 @@ function portsFor(site: Site, process: Process): Ports {
         call(
           process,
           () => `get ${keys.map(short)}`,
-          () => store.get(keys),
+          () => {
+            const found = store.get(keys)
+            for (const one of view ? found : []) {
+              if (one && kindOf(one.key) === 'task')
+                view!.tasks.set((one.record as Task).id, one.record as Task)
+            }
+            return found
+          },
         ),
       query: (q) =>
         call(
           process,
           () => `query ${q.pk}`,
-          () => store.query(q),
+          () => {
+            const page = store.query(q)
+            if (view && q.prefix === keys.GATEWAY_LEASES)
+              view.leases = page.items.map(({ record }) => record as GatewayLease)
+            return page
+          },
         ),
       list: (q) =>
         call(
@@ -97,7 +122,7 @@ function portsFor(site: Site, process: Process): Ports {
           () => `write ${short(change.key)} at ${change.expect}: ${wordsOf(change.record)}`,
           () => {
             const written = store.write(change)
-            if (written === 'written') judge.wrote(process, change)
+            if (written === 'written') judge.wrote(process, change, view)
             return written
           },
           'retries',
@@ -118,9 +143,13 @@ function portsFor(site: Site, process: Process): Ports {
         ),
     },
     capacity: site.world.capacityFor(process),
-    clock: (seed) => moment(scheduler.now(), seed),
+    clock(seed) {
+      // Each decision begins with it.
+      if (view) Object.assign(view, newView(), { now: scheduler.now() })
+      return moment(scheduler.now(), seed)
+    },
     scope: SCOPE,
-    settleMs: 40_000,
+    settleMs: site.mood.settleMs,
     log: (level, message) => scheduler.say(() => `${process.name} ${level}: ${message}`),
   }
   return site.breakage.ports?.(ports, site, process) ?? ports
@@ -171,14 +200,15 @@ export async function handleWakes(
 ): Promise<readonly Message<string>[]> {
   const done: Message<string>[] = []
   const looks = messages.map((message) => ({ message, wake: parseWake(message.body)! }))
-  const outcome = await invoke(site, 'worker', async (ports) => {
+  const outcome = await invoke(site, 'worker', async (ports, process) => {
     const tasks = Map.groupBy(looks, ({ wake }) => wake.key.pk)
     await Promise.all(
       [...tasks.values()].map(async (group) => {
         // One after the other: what each of them saw is told apart by its process.
         for (const { message, wake } of group) {
           try {
-            await lookAtRecord(wake, ports)
+            const isTask = kindOf(wake.key) === 'task'
+            await lookAtRecord(wake, isTask ? ports : portsFor(site, process, newView()))
             done.push(message)
           } catch (error) {
             judgeError(site, error)

@@ -1,9 +1,11 @@
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
-import { kindOf } from '../../domain/keys.ts'
-import type { StopCode, Task, TaskContainer } from '../../domain/model.ts'
+import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
+import type { GatewayLease, Route, Service, StopCode, Task, TaskContainer } from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
-import type { Body } from '../../infra/capacity/simulated.ts'
+import type { Body, Ground } from '../../infra/capacity/simulated.ts'
+import type { Underway } from './gateways.ts'
 import type { Process } from './scheduler.ts'
+import { newServiceJudge, type ServiceJudge, type View } from './service-laws.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth, Witness } from './world.ts'
 
@@ -24,6 +26,13 @@ export const invariants = {
   'looks do not multiply': 'one chain of delayed looks for each write',
   'rest is silent': 'no message is sent for what rests',
   'the record is true': 'exit codes, reasons and statuses are those of the world',
+  'one task in a slot': 'services: a slot has one task, and no task lives outside of one',
+  'never above the ceiling': 'services: nothing is started beyond maximumPercent',
+  'never below the floor': 'services: no healthy task is stopped that minimumHealthyPercent needs',
+  'out of rotation first': 'services: a task leaves the route before it is told to stop',
+  'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
+  'one final state': 'services: each service deployment ends once, and stays as it ended',
+  'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const
 export type Invariant = keyof typeof invariants
@@ -33,10 +42,11 @@ export interface Violation {
   readonly message: string
 }
 
-export interface Judge extends Witness {
+export interface Judge extends Witness, Pick<ServiceJudge, 'asks' | 'serviceNamed'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
-  wrote(process: Process, change: Change): void
+  /** With what the look at a service that writes it went by. */
+  wrote(process: Process, change: Change, view?: View): void
   sending(process: Process, wake: Wake): void
   /** More looks than one are not the worker's doing. */
   excuse(wake: Wake): void
@@ -50,7 +60,13 @@ export interface Evidence {
   readonly truth: () => Truth
   /** Messages in the queue that ask for this look. */
   readonly queued: (wake: Wake) => number
+  /** Handlers that have hung for a while. */
+  readonly frozen: () => number
   readonly stopsAsked: ReadonlySet<string>
+  readonly ground: Ground
+  readonly settleMs: number
+  /** Requests that have no answer yet, of gateways that live. */
+  readonly underway: () => Iterable<Underway>
 }
 
 const ORDER = [
@@ -85,16 +101,24 @@ export function newJudge(evidence: Evidence): Judge {
       judge.violation ??= { invariant, message }
     },
     latest: (id) => tasks.get(id),
-    wrote(process, change) {
-      if (kindOf(change.key) !== 'task') return
+    asks: (request) => services.asks(request),
+    serviceNamed: (name) => services.serviceNamed(name),
+    wrote(process, change, view) {
+      const kind = kindOf(change.key)
+      if (kind === 'service') return services.wroteService(change as Change<Service>, view)
+      if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
+      if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
+      if (kind !== 'task') return
       const task = change.record as Task
       const before = tasks.get(task.id)
       tasks.set(task.id, task)
+      services.wroteTask(before, task, view)
       judgeDue(judge, task, change, evidence.now())
       if (!before) return judgeBirth(judge, task)
       const back = backwards(before, task)
       if (back) judge.fail('forward only', `${task.id}: ${back}`)
-      const ended = (!before.stopCode && task.stopCode !== 'UserInitiated') || task.lastStatus === 'STOPPED'
+      const asked = task.stopCode === 'UserInitiated' || task.stopCode === 'ServiceSchedulerInitiated'
+      const ended = (!before.stopCode && !asked) || task.lastStatus === 'STOPPED'
       if (task.stopCode && ended && seenBy.get(process)?.get(task.id) === 'unreachable')
         judge.fail('unreachable is no stop', `${task.id} was ended by ${process.name}, which saw nothing`)
       const wrong = untrue(task, evidence)
@@ -107,8 +131,8 @@ export function newJudge(evidence: Evidence): Judge {
         return judge.fail('writes come first', `${process.name} woke ${text(wake)}, stored: ${stored?.rev}`)
       if (wake.look === undefined) return
       if (!process.name.startsWith('worker')) judge.excuse(wake)
-      // Each chain has the look that is being handled and the next one.
-      const most = 2 * (1 + (excuses.get(wake.key.pk) ?? 0)) + 1
+      // Each chain has the look that is being handled and the next one; what a frozen worker has passed on, it still has.
+      const most = 2 * (1 + (excuses.get(wake.key.pk) ?? 0)) + 1 + evidence.frozen()
       const looks = evidence.queued(wake) + 1
       if (looks > most) judge.fail('looks do not multiply', `${looks} looks are queued as ${text(wake)}`)
     },
@@ -124,6 +148,7 @@ export function newJudge(evidence: Evidence): Judge {
       const said = then === 'keep' ? task?.desiredStatus : (task?.lastStatus ?? 'STOPPED')
       if (said !== 'STOPPED')
         judge.fail('writes come first', `${process.name} stopped ${id}, whose record says ${said}`)
+      if (task && then === 'keep') services.stopping(task)
     },
     saw(process, { id }, { sees }) {
       const seen = seenBy.get(process) ?? new Map<string, Observation['sees']>()
@@ -135,8 +160,10 @@ export function newJudge(evidence: Evidence): Judge {
         judge.fail('one launch', `${body.definition.name} of ${id} was made twice`)
       if (tasks.get(id)?.lastStatus === 'STOPPED' && bodies.length === 1)
         judge.fail('never launched stays so', `${body.definition.name} of ${id} started after all`)
+      services.started(id)
     },
   }
+  const services = newServiceJudge(judge, evidence)
   return judge
 }
 
@@ -226,6 +253,7 @@ function judgeReason(judge: Judge, before: Task, task: Task, evidence: Evidence)
     judgeRefusal(reason, bodies) || task.containers.some((c) => c.essential && c.reason?.startsWith(BLOCKED))
   const holds: Partial<Record<StopCode, () => boolean>> = {
     UserInitiated: () => evidence.stopsAsked.has(task.id),
+    ServiceSchedulerInitiated: () => task.service !== undefined,
     EssentialContainerExited: () =>
       reason.includes('removed') ? truth().takenAway.has(task.id) : bodies.some(over) || refused(),
     TaskFailedToStart: () =>

@@ -20,13 +20,21 @@ export interface Mood {
   readonly full: boolean
   readonly workers: number
   readonly clients: number
+  /** Those who keep services; none in most stories. */
+  readonly keepers: number
+  readonly gateways: number
+  /** How long a task without a health check must run to count as healthy. */
+  readonly settleMs: number
 }
+
+/** So many stories have services; they take their time. */
+const SERVICES = 0.25
 
 export function moodOf(random: Random): Mood {
   const calm = random.chance(0.1)
   const often = (most: number) => (calm || random.chance(0.5) ? 0 : random.next() * most)
   const full = random.chance(0.02)
-  return {
+  const mood: Mood = {
     faults: {
       crashBefore: often(0.04),
       crashAfter: often(0.04),
@@ -53,6 +61,18 @@ export function moodOf(random: Random): Mood {
     full,
     workers: random.between(1, 4),
     clients: random.between(1, 3),
+    keepers: 0,
+    gateways: 0,
+    settleMs: 40_000,
+  }
+  if (!random.chance(SERVICES)) return mood
+  return {
+    ...mood,
+    activeMs: Math.max(mood.activeMs, random.between(60_000, random.chance(0.3) ? 900_000 : 300_000)),
+    clients: random.between(0, 1),
+    keepers: random.between(1, 2),
+    gateways: random.between(0, 2),
+    settleMs: random.pick([2_000, 10_000, 40_000]),
   }
 }
 

@@ -7,16 +7,19 @@ import {
   type Breakage,
   handleLetters,
   handleWakes,
+  portsFor,
   request,
   SCOPE,
   type Site,
   sweepOnce,
 } from './functions.ts'
+import { newGateways, withTimers } from './gateways.ts'
 import { newJudge, tasksOf, type Violation } from './invariants.ts'
 import { calmDown, moodOf } from './moods.ts'
 import { newQueue, type SimulatedQueue } from './queue.ts'
 import { randomOf } from './random.ts'
 import { NO_FAULTS, newScheduler, type Scheduler } from './scheduler.ts'
+import { keeper, openShop, repair, type Shop } from './services.ts'
 import { memoryStore } from './store.ts'
 import { newWorld } from './world.ts'
 
@@ -37,7 +40,7 @@ export async function play(
   seed: number,
   options: { breakage?: Breakage; traced?: boolean } = {},
 ): Promise<Played> {
-  const { site, stage, door } = newStory(seed, options)
+  const { site, stage, door, gateways } = newStory(seed, options)
   const { scheduler, judge, random, mood, world } = site
   const scene = (): Scene => ({ ...site, ...stage, now: scheduler.now(), truth: world.truth })
   let over = false
@@ -46,15 +49,41 @@ export async function play(
     const faults = { ...mood.faults }
     Object.assign(mood.faults, NO_FAULTS)
     const families = await setUp(stage)
+    const shop = mood.keepers > 0 ? await openShop(stage) : undefined
     Object.assign(mood.faults, faults)
     if (mood.full) world.fullUntil = Number.POSITIVE_INFINITY
     const clients = Array.from({ length: mood.clients }, () => client(stage, families))
-    await Promise.all([...clients, scheduler.sleep(mood.activeMs)])
+    const keepers = shop ? Array.from({ length: mood.keepers }, () => keeper(stage, shop)) : []
+    const traffic = shop && mood.gateways > 0 ? demand(shop) : undefined
+    await Promise.all([...clients, ...keepers, traffic, scheduler.sleep(mood.activeMs)])
     calmDown(mood)
     world.awayUntil = world.fullUntil = 0
     if (random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
+    if (shop) await mend(shop)
     await rest()
+  }
+
+  /** Requests, until the quiet. */
+  const demand = async (shop: Shop) => {
+    const until = scheduler.now() + mood.activeMs
+    const most = random.pick([3_000, 30_000])
+    while (scheduler.now() < until) {
+      await scheduler.sleep(random.between(1, most))
+      const service = random.pick(shop.names)
+      gateways.request(service)
+      for (let more = random.chance(0.2) ? random.between(1, 4) : 0; more > 0; more--) {
+        await scheduler.sleep(random.between(1, 30))
+        gateways.request(service)
+      }
+    }
+  }
+
+  /** Once nobody is left who asks for anything else. */
+  const mend = async (shop: Shop) => {
+    const began = scheduler.now()
+    while (scheduler.oldest() < began) await scheduler.sleep(1_000)
+    await repair(stage, shop, site.store)
   }
 
   /** Over when nothing is left to do, and two minutes later nothing has been done. */
@@ -87,7 +116,8 @@ export async function play(
     scheduler.at(scheduler.now() + MINUTE, everyMinute)
   })
   if (Number.isFinite(mood.troubleMs)) trouble(site, START + mood.activeMs)
-  await scheduler.run(() => over || judge.violation !== undefined)
+  const run = () => scheduler.run(() => over || judge.violation !== undefined)
+  await (mood.gateways > 0 ? withTimers(scheduler, run) : run())
   return { seed, violation: judge.violation, trace: scheduler.trace, calls: scheduler.calls }
 }
 
@@ -106,16 +136,24 @@ function newStory(
   const random = randomOf(seed)
   const mood = moodOf(random)
   const scheduler = newScheduler(random, mood.faults, { start: START, traced })
-  const store = memoryStore({ now: scheduler.now, lagMs: () => random.between(0, Math.floor(mood.lagMs)) })
+  const store = memoryStore({
+    now: scheduler.now,
+    lagMs: () => random.between(0, Math.floor(mood.lagMs)),
+    frozen: true,
+  })
+  const ground = emptyGround()
   const stopsAsked = new Set<string>()
   const judge = newJudge({
     now: scheduler.now,
     store,
     truth: () => world.truth,
     queued: (wake) => [...wakes.messages()].filter(({ body }) => body === wakeBody(wake)).length,
+    frozen: () => scheduler.slower(1_000),
     stopsAsked,
+    ground,
+    settleMs: mood.settleMs,
+    underway: () => gateways.underway(),
   })
-  const ground = emptyGround()
   const hint = (id: string) => wakes.send(wakeBody({ key: keys.task({ ...SCOPE }, id) }), 0)
   const world = newWorld({ ground, scheduler, random, faults: mood.world, witness: judge, hint })
   const common = { scheduler, random }
@@ -158,7 +196,13 @@ function newStory(
     letters: [],
     asked: new Map(),
   }
-  return { site, stage, door }
+  const gateways = newGateways({
+    ...common,
+    judge,
+    count: mood.gateways,
+    portsFor: (process) => portsFor(site, process),
+  })
+  return { site, stage, door, gateways }
 }
 
 /** What befalls everybody at once, again and again until the quiet. */

@@ -16,6 +16,8 @@ export interface Scheduler {
   call<T>(process: Process, what: () => string, effect: () => T, retries?: 'retries'): Promise<T>
   /** When the oldest began of those that still run, given up or not. */
   oldest(): number
+  /** How many of those that still run began longer ago. */
+  slower(ms: number): number
   /** Until nothing is left to happen or `done` says so. */
   run(done: () => boolean): Promise<void>
   readonly trace: string[]
@@ -89,6 +91,7 @@ export function newScheduler(
     spawn,
     call,
     oldest: () => Math.min(Number.POSITIVE_INFINITY, ...[...running].map(({ since }) => since)),
+    slower: (ms) => [...running].filter(({ since }) => since < now - ms).length,
     async run(done) {
       for (let event = events.pop(); event && !done(); event = events.pop()) {
         now = event.at

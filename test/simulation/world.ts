@@ -149,6 +149,7 @@ export function newWorld(options: WorldOptions): World {
       scheduler.say(() => `${body.runtimeId} (${body.definition.name} of ${id.slice(0, 6)}) started`)
       witness.started(order.task, body)
       tellEnd(id, body)
+      tellHealth(id, body)
     }
     return seen
   }
@@ -160,9 +161,25 @@ export function newWorld(options: WorldOptions): World {
     return seen
   }
 
+  /** A hint when what its health check says changes. */
+  function tellHealth(id: string, body: Body): void {
+    if (!body.definition.healthCheck) return
+    for (const name of ['SIMULATED_HEALTHY_SECONDS', 'SIMULATED_UNHEALTHY_SECONDS']) {
+      const seconds = body.says(name)
+      if (seconds === undefined || random.chance(faults.lostHint)) continue
+      tellAt(id, body, body.startedAt + Number(seconds) * 1_000)
+    }
+  }
+
   /** A hint when a container ends; hints may be lost, and say nothing but: look. */
   function tellEnd(id: string, body: Body): void {
     if (!Number.isFinite(body.endsAt) || body.endsAt <= now() || random.chance(faults.lostHint)) return
-    scheduler.at(body.endsAt + random.between(1, 500), () => options.hint(id))
+    tellAt(id, body, body.endsAt)
+  }
+
+  function tellAt(id: string, body: Body, time: number): void {
+    scheduler.at(time + random.between(1, 500), () => {
+      if (ground.places.get(id)?.bodies.includes(body)) options.hint(id)
+    })
   }
 }
