@@ -1,3 +1,4 @@
+import type { Tag } from '@aws-sdk/client-ecs'
 import type { Route, Service, ServiceRevision, Task } from './model.ts'
 import { doorsOf } from './routing.ts'
 import { bucketOf } from './service-reconciler.ts'
@@ -9,9 +10,18 @@ export const DELAY_TAG = 'slipway:deregistration-delay'
 
 /** How long tasks of this service may drain; none of its own for a service that no route reaches. */
 export function deregistrationDelay({ tags }: Service, { ports }: ServiceRevision): number | undefined {
-  if (ports.length === 0) return undefined
-  const said = tags?.find(({ key }) => key === DELAY_TAG)?.value ?? ''
-  return /^\d{1,4}$/.test(said) ? Math.min(3_600, Number(said)) : DEREGISTRATION_DELAY_S
+  return ports.length === 0 ? undefined : (delayOf(tags) ?? DEREGISTRATION_DELAY_S)
+}
+
+const delayOf = (tags: readonly Tag[] | undefined): number | undefined => {
+  const said = tags?.find(({ key }) => key === DELAY_TAG)?.value
+  return said === undefined ? undefined : Number(said)
+}
+
+/** The tag's value where it is none: 0 to 3,600 seconds, as a target group has it (facts: ECS 9). */
+export function wrongDelay(tags: readonly Tag[] | undefined): string | undefined {
+  const said = tags?.find(({ key }) => key === DELAY_TAG)?.value
+  return said === undefined || (/^\d{1,4}$/.test(said) && Number(said) <= 3_600) ? undefined : said
 }
 
 /**

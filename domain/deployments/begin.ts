@@ -3,6 +3,7 @@ import type { Deployment, Service, ServiceDeployment, ServiceRevision } from '..
 import { hash } from '../moment.ts'
 import { deploymentId } from '../slots.ts'
 import { breakerThreshold } from './breaker.ts'
+import { ended, isOver } from './end.ts'
 
 /** 19 digits that follow from the text: the form of deployment and revision ids (facts: ECS 3.1). */
 export const digitsOf = (text: string): string =>
@@ -37,7 +38,11 @@ export function begin(
       threshold: breakerThreshold(service),
     },
   }
-  const overtaken = service.rollouts.map((r) => (isOver(r) ? r : stopped(r, now)))
+  const overtaken = service.rollouts.map((r) =>
+    isOver(r)
+      ? r
+      : ended(service, r, 'STOPPED', now, 'Service deployment stopped because a newer one was started.'),
+  )
   const to = { revision: revision.id, definition: `${revision.family}:${revision.revision}` }
   return {
     ...withPrimary(service, newDeployment(service, to, rollout.id, digitsOf(seed), now)),
@@ -72,18 +77,6 @@ export function newDeployment(
     rolloutStateReason: `ECS deployment ${deploymentId({ id })} in progress.`,
   }
 }
-
-/** Whether a service deployment has come to its final state. */
-export const isOver = ({ finishedAt }: ServiceDeployment): boolean => finishedAt !== undefined
-
-const stopped = (rollout: ServiceDeployment, now: number): ServiceDeployment => ({
-  ...rollout,
-  status: 'STOPPED',
-  statusReason: 'Service deployment stopped because a newer one was started.',
-  updatedAt: now,
-  stoppedAt: now,
-  finishedAt: now,
-})
 
 const settingsOf = ({ settings }: Service): ServiceDeployment['settings'] => ({
   minimumHealthyPercent: settings.minimumHealthyPercent,

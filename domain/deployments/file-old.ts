@@ -2,7 +2,7 @@ import { type Change, getAll, type Reading } from '../decision.ts'
 import * as keys from '../keys.ts'
 import type { Service, ServiceDeployment } from '../model.ts'
 import type { Call } from '../operations/call.ts'
-import { isOver } from './begin.ts'
+import { isOver } from './end.ts'
 
 /** Service deployments that stay part of the service's own record. */
 const INLINE = 6

@@ -1,8 +1,9 @@
 import type { Moment } from '../decision.ts'
 import type { Deployment, Service, ServiceDeployment } from '../model.ts'
 import { deploymentId } from '../slots.ts'
-import { digitsOf, isOver, newDeployment, withPrimary } from './begin.ts'
+import { digitsOf, newDeployment, withPrimary } from './begin.ts'
 import { breakerThreshold } from './breaker.ts'
+import { breakerOf, ended, type Final, isOver } from './end.ts'
 import { saying } from './events.ts'
 
 /** How deployments end. Each service deployment reaches one final state, and keeps it (facts: ECS 8.5, 8.6). */
@@ -35,15 +36,14 @@ function tripped(service: Service, rollback: boolean, moment: Moment): Service {
     [`(deployment ${deploymentId(primary)}) deployment failed: tasks failed to start.`],
     moment,
   )
-  const triggered = withRollout(said, { breaker: broken(said) }, moment.now)
+  const rollout = rolloutOf(said)!
+  const triggered = withRollout(
+    said,
+    { breaker: { ...breakerOf(said, rollout), status: 'TRIGGERED' } },
+    moment.now,
+  )
   return failed(triggered, BREAKER, rollback, moment)
 }
-
-const broken = (service: Service): ServiceDeployment['breaker'] => ({
-  status: 'TRIGGERED',
-  failureCount: service.deployments[0]?.failedTasks ?? 0,
-  threshold: breakerThreshold(service),
-})
 
 /** The PRIMARY deployment has failed: back to what was completed last, if that is wanted and there is something to go back to. */
 function failed(service: Service, why: Why, rollback: boolean, moment: Moment): Service {
@@ -58,18 +58,21 @@ function failed(service: Service, why: Why, rollback: boolean, moment: Moment): 
   const stopped = { ...service, deployments: [dead, ...others] }
   const to = service.completed
   if (rolloutOf(service)?.status === 'ROLLBACK_IN_PROGRESS')
-    return withRollout(
+    return over(
       stopped,
-      {
-        status: 'ROLLBACK_FAILED',
-        statusReason: `Service deployment could not be rolled back because ${why}.`,
-        finishedAt: now,
-      },
+      'ROLLBACK_FAILED',
       now,
+      `Service deployment could not be rolled back because ${why}.`,
     )
   if (rollback && to) return rolledBack(stopped, to, why, moment)
-  const statusReason = `Service deployment stopped because ${why}.`
-  return withRollout(stopped, { status: 'STOPPED', statusReason, stoppedAt: now, finishedAt: now }, now)
+  return over(stopped, 'STOPPED', now, `Service deployment stopped because ${why}.`)
+}
+
+/** The service deployment that is under way comes to its final state. */
+function over(service: Service, status: Final, now: number, why?: string): Service {
+  const current = rolloutOf(service)
+  const rollouts = service.rollouts.map((r) => (r === current ? ended(service, r, status, now, why) : r))
+  return { ...service, rollouts }
 }
 
 const BREAKER = 'the circuit breaker threshold was exceeded'
@@ -122,20 +125,11 @@ export function completed(service: Service, moment: Moment): Service {
   const next: Service = { ...service, deployments: [done], completed: { id, revision, definition } }
   const said = saying(next, [`(deployment ${deploymentId(primary)}) deployment completed.`], moment)
   if (!rollout || isOver(rollout)) return said
+  // Of a rollback nothing of its target is left: what runs is the revision before.
+  if (rollout.status === 'ROLLBACK_IN_PROGRESS') return over(said, 'ROLLBACK_SUCCESSFUL', moment.now)
   const { desiredCount } = service
-  const back = rollout.status === 'ROLLBACK_IN_PROGRESS'
-  return withRollout(
-    said,
-    {
-      status: back ? 'ROLLBACK_SUCCESSFUL' : 'SUCCESSFUL',
-      finishedAt: moment.now,
-      final: { requested: desiredCount, running: desiredCount, pending: 0 },
-      ...(rollout.breaker.status === 'MONITORING' && {
-        breaker: { ...rollout.breaker, status: 'MONITORING_COMPLETE', failureCount: primary.failedTasks },
-      }),
-    },
-    moment.now,
-  )
+  const final = { requested: desiredCount, running: desiredCount, pending: 0 }
+  return over(withRollout(said, { final }, moment.now), 'SUCCESSFUL', moment.now)
 }
 
 /** The service deployment that the PRIMARY deployment belongs to. */

@@ -15,6 +15,7 @@ import {
   taskDefinitionArn,
 } from '../arn.ts'
 import type { Scope } from '../decision.ts'
+import { breakerOf } from '../deployments/end.ts'
 import type { Deployment, Service, ServiceDeployment, ServiceRevision, ServiceSettings } from '../model.ts'
 import { deploymentId, slotTaskId } from '../slots.ts'
 import { currentRevision, type ServiceView } from './find-service.ts'
@@ -207,7 +208,7 @@ export function serviceDeploymentAnswer(
     ),
     targetServiceRevision: over ? ended(target) : revisionSummary(view, target, scope),
     deploymentConfiguration: configurationAnswer(rollout.settings),
-    deploymentCircuitBreaker: { ...rollout.breaker },
+    deploymentCircuitBreaker: { ...breakerOf(view.service, rollout) },
     rollback: rollback && {
       reason: rollback.reason,
       startedAt: date(rollback.startedAt),

@@ -1,6 +1,6 @@
 import { serviceDeploymentArn } from '../arn.ts'
 import { type Decision, getAll, query, type Reading, type Scope, type Stored } from '../decision.ts'
-import { isOver } from '../deployments/begin.ts'
+import { isOver } from '../deployments/end.ts'
 import { invalidParameter, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { RolloutStatus, Service, ServiceDeployment, ServiceRevision } from '../model.ts'

@@ -3,6 +3,7 @@ import { invalidParameter, unsupported } from '../errors.ts'
 import { taskSize } from '../fargate.ts'
 import type { Cluster, ServiceSettings, TaskDefinitionRecord } from '../model.ts'
 import { ROUTES_TAG, wrongDoors } from '../routing.ts'
+import { DELAY_TAG, wrongDelay } from '../service-route.ts'
 import type { Input } from '../wire/operations.ts'
 import { judgeLaunch, judgeNetwork, type Launch, launchOn, refuseUnbuilt } from './launch-rules.ts'
 
@@ -184,8 +185,11 @@ function judgeLoadBalancers({ loadBalancers = [], record: { definition } }: Targ
   }
 }
 
-/** What the tag for routes lists must be routes: told to its owner rather than found out from requests that go nowhere. */
-export function judgeRoutes(tags: readonly Tag[] | undefined): void {
+/** What Slipway's own tags say must be so: told to their owner rather than found out from requests that go nowhere. */
+export function judgeServiceTags(tags: readonly Tag[] | undefined): void {
+  const delay = wrongDelay(tags)
+  if (delay !== undefined)
+    throw invalidParameter(`The tag ${DELAY_TAG} must be seconds from 0 to 3600: ${delay} is not.`)
   const wrong = wrongDoors(tags)
   if (wrong.length > 0)
     throw invalidParameter(

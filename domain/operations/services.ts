@@ -1,12 +1,13 @@
 import { clusterName } from '../arn.ts'
 import { type Change, type Decision, get, getAll, type Reading, type Stored } from '../decision.ts'
-import { begin, digitsOf, isOver } from '../deployments/begin.ts'
+import { begin, digitsOf } from '../deployments/begin.ts'
+import { ended, isOver } from '../deployments/end.ts'
 import { fileOld } from '../deployments/file-old.ts'
 import { freed } from '../deployments/pace.ts'
 import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Cluster, Service, ServiceDeployment, ServiceRevision, TaskDefinitionRecord } from '../model.ts'
+import type { Cluster, Service, ServiceRevision, TaskDefinitionRecord } from '../model.ts'
 import { canonical, hash } from '../moment.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
@@ -15,7 +16,7 @@ import { currentRevision, findService, type ServiceView, viewsOf } from './find-
 import { refuseTypeAndStrategy } from './launch-rules.ts'
 import { serviceAnswer } from './service-answer.ts'
 import { isSame, revisionOf, targetOf } from './service-revision.ts'
-import { judgeAsked, judgeRoutes, judgeTarget, settingsOf, type Target } from './service-rules.ts'
+import { judgeAsked, judgeServiceTags, judgeTarget, settingsOf, type Target } from './service-rules.ts'
 import { checkTags } from './tag-rules.ts'
 
 /**
@@ -98,7 +99,7 @@ function* judged(
 ): Reading<{ target: Target; settings: Service['settings'] }> {
   judgeAsked(input)
   checkTags(input.tags)
-  judgeRoutes(input.tags)
+  judgeServiceTags(input.tags)
   refuseTypeAndStrategy(input)
   if (input.desiredCount === undefined)
     throw invalidParameter('The REPLICA scheduling strategy requires a desired count.')
@@ -237,6 +238,8 @@ function* definitionOf(
   return found.record
 }
 
+const DELETED = 'Service deployment stopped because the service was deleted.'
+
 /** DeleteService: DRAINING at once; the reconciler stops its tasks and makes it INACTIVE (facts: ECS 2.4). */
 export function* deleteService(
   input: Input<'DeleteService'>,
@@ -253,7 +256,9 @@ export function* deleteService(
   const draining: Service = {
     ...scaled,
     status: 'DRAINING',
-    rollouts: scaled.rollouts.map((rollout) => (isOver(rollout) ? rollout : deleted(rollout, moment.now))),
+    rollouts: scaled.rollouts.map((rollout) =>
+      isOver(rollout) ? rollout : ended(before, rollout, 'STOPPED', moment.now, DELETED),
+    ),
   }
   const { service, changes } = yield* fileOld(draining, call)
   return {
@@ -261,15 +266,6 @@ export function* deleteService(
     ...storing(stored, service, call, changes),
   }
 }
-
-const deleted = (rollout: ServiceDeployment, now: number): ServiceDeployment => ({
-  ...rollout,
-  status: 'STOPPED',
-  statusReason: 'Service deployment stopped because the service was deleted.',
-  updatedAt: now,
-  stoppedAt: now,
-  finishedAt: now,
-})
 
 /** The changes of one call, the service last, and the wake that takes over its looks. */
 export function storing(

@@ -15,7 +15,7 @@ import * as keys from '../keys.ts'
 import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
-import { judgeRoutes } from './service-rules.ts'
+import { judgeServiceTags } from './service-rules.ts'
 import { checkTags, mergeTags } from './tag-rules.ts'
 
 /** Tags of clusters, task definitions, tasks and services; of what Slipway has not built, nothing can be found (facts: ECS 2.1, 3.1). */
@@ -32,7 +32,7 @@ export function* tagResource(
   refuseStopped(stored.record)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
-  if (keys.kindOf(stored.key) === 'service') judgeRoutes(tags)
+  if (keys.kindOf(stored.key) === 'service') judgeServiceTags(tags)
   return { reply: {}, ...retagged(stored, tags, moment) }
 }
 

@@ -245,6 +245,15 @@ describe('tags of a service', () => {
     expect(said(() => settle(tagging(tags), shop.records))).toBe(text)
   })
 
+  it('that say no time to drain are refused', () => {
+    for (const value of ['abc', '99999', '-1', '']) {
+      const tags = [{ key: 'slipway:deregistration-delay', value }]
+      expect(said(() => shop.create({ tags }))).toBe(
+        `InvalidParameterException: The tag slipway:deregistration-delay must be seconds from 0 to 3600: ${value} is not.`,
+      )
+    }
+  })
+
   it('are refused for what is not there, and for deployments and revisions', () => {
     const tags = [{ key: 'a', value: 'b' }]
     expect(said(() => settle(tagging(tags), shop.records))).toBe(
@@ -339,6 +348,22 @@ describe('service deployments', () => {
       runningTaskCount: 2,
       pendingTaskCount: 0,
     })
+  })
+
+  it('show what the breaker has counted while it counts', () => {
+    const deploymentConfiguration = { deploymentCircuitBreaker: { enable: true, rollback: false } }
+    shop.create({ desiredCount: 8, deploymentConfiguration })
+    shop.reconcile((s) => ({ ...s, deployments: s.deployments.map((d) => ({ ...d, failedTasks: 2 })) }))
+    const arn = shop.show().currentServiceDeployment!
+    expect(describing(arn).serviceDeployments![0]!.deploymentCircuitBreaker).toEqual({
+      status: 'MONITORING',
+      failureCount: 2,
+      threshold: 4,
+    })
+    shop.update({ forceNewDeployment: true })
+    expect(describing(arn).serviceDeployments).toMatchObject([
+      { status: 'STOPPED', deploymentCircuitBreaker: { status: 'MONITORING_COMPLETE', failureCount: 2 } },
+    ])
   })
 
   it('need ARNs of service deployments, at most 20', () => {
