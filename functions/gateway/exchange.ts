@@ -198,7 +198,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
       bodyBegun: this.#request.body instanceof Upload && this.#request.body.begun,
       sends: this.#sends,
     })
-    if (again) return this.start()
+    const late = performance.now() - this.#began >= this.#limits.refusedMs
+    if (again && (this.#sent || !late)) return this.start()
+    if (again) return this.#refuse(noneListens(this.#service, this.#found.port, this.#lastRefusal!))
     this.#refuse(brokenAnswer(this.#service, error.message || String(error.code)))
   }
 

@@ -78,7 +78,7 @@ describe('npm run package', () => {
         for (const action of [statement.Action].flat()) expect(action).toMatch(/^[a-z]+:[A-Za-z]+$/)
         for (const resource of [statement.Resource].flat()) {
           const text = JSON.stringify(resource)
-          // Names one table, index, queue or log group; only the streams inside a log group are any.
+          // Names one table, index, queue or log group; only the streams inside a log group, and the queues to scale by, are any.
           expect(text).toMatch(/Fn::(GetAtt|Sub)/)
           expect(text.replace(/:\*"}$/, '"}')).not.toContain('*')
         }
@@ -90,7 +90,7 @@ describe('npm run package', () => {
     ['api', ['GetItem', 'BatchGetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
     [
       'worker',
-      ['GetItem', 'PutItem'],
+      ['GetItem', 'BatchGetItem', 'PutItem', 'Query'],
       [
         'WakeQueue:ReceiveMessage',
         'WakeQueue:DeleteMessage',
@@ -111,6 +111,7 @@ describe('npm run package', () => {
     ],
     ['gateway', ['GetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
     ['sweeper', ['GetItem', 'BatchGetItem'], ['WakeQueue:SendMessage']],
+    ['scaler', ['GetItem', 'BatchGetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
   ])('%s may do this and no more', (name, onTable, onQueues) => {
     const role = resources[functionCalled(name).Properties.Role['Fn::GetAtt'][0]]!
     const allowed = statementsOf(role.Properties)
@@ -176,6 +177,7 @@ describe('npm run package', () => {
       expect(queue.Properties.VisibilityTimeout).toBeGreaterThanOrEqual(called.Properties.Timeout)
     }
     expect(ofType('AWS::Events::Rule').map((r) => r.Properties.ScheduleExpression)).toEqual([
+      'rate(1 minute)',
       'rate(1 minute)',
     ])
   })
