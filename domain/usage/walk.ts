@@ -35,7 +35,8 @@ type Place = { readonly asOf: number } & (
 
 /**
  * One page of a usage report, from the stored tasks alone: whatever was restarted in between, it says the same. No task
- * counts twice. One that ends while a report of several pages is being walked may be missing until the next.
+ * counts twice. One that ends while a report of several pages is being walked, or whose end the index does not show yet,
+ * may be missing until the next.
  */
 export function* usageReport(
   question: UsageQuestion,
