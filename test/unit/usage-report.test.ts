@@ -263,6 +263,12 @@ describe('page by page', () => {
     expect(settle(reading, records).rows).toMatchObject([{ key: 'ends', tasks: 1, seconds: 3_600 }])
   })
 
+  test('a task that runs counts up to that moment on later pages too', () => {
+    const nextToken = btoa(JSON.stringify({ asOf: NOON - HOUR / 2, part: 'live', shard: 0 }))
+    const one = settle(usageReport({ by: 'day', nextToken }, newCall()()), world(aTask()))
+    expect(one).toMatchObject({ asOf: '2026-11-22T11:30:00.000Z', total: { seconds: 1_800 } })
+  })
+
   test('a task that ended just after, and that the index still shows as live, counts', () => {
     const task = aTask({ stoppedAt: NOON + 500 })
     const records = world()
