@@ -36,7 +36,8 @@ type Place = { readonly asOf: number } & (
 /**
  * One page of a usage report, from the stored tasks alone: whatever was restarted in between, it says the same. No task
  * counts twice. One that ends while a report of several pages is being walked, or whose end the index does not show yet,
- * may be missing until the next.
+ * may be missing until the next. Stopped tasks are found by their clusters: a day after a cluster's deletion its record goes,
+ * and what its tasks used is not found any more.
  */
 export function* usageReport(
   question: UsageQuestion,
