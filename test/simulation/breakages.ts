@@ -329,6 +329,16 @@ export const breakages: Record<string, Broken> = {
       },
     }),
   },
+  'a task that is born is not looked at': {
+    caughtBy: 'nothing waits for the sweep',
+    ports: (ports, _site, process) => ({
+      ...ports,
+      queue: {
+        send: (wakes) =>
+          ports.queue.send(isWorker(process) ? wakes.filter(({ wake }) => wake.look !== 1) : wakes),
+      },
+    }),
+  },
   'a definition is gone while tasks need it': {
     caughtBy: 'no surprises',
     ports: store(({ get }, _ports, { name }) => ({

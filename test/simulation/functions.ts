@@ -62,7 +62,7 @@ const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 
 
 function wordsOf(record: unknown): string {
   const { lastStatus, desiredStatus, version, stoppedReason } = record as Task
-  const { uid, status, desiredCount, deployments, slots } = record as Service
+  const { uid, status, desiredCount, deployments, slots, rollouts, events } = record as Service
   if (uid && slots) {
     const all = deployments.map(
       (d) =>
@@ -70,7 +70,7 @@ function wordsOf(record: unknown): string {
           .filter((s) => s.deployment === d.id)
           .map((s) => `${slotTaskId({ uid }, s).slice(0, 6)}${s.steady ? '+' : ''}${s.leaving ?? ''}`)}`,
     )
-    return `${status} desired ${desiredCount} ${all.join('; ')}`
+    return `${status} desired ${desiredCount} ${rollouts[0]?.status}, ${all.join('; ')} | ${events[0]?.message ?? ''}`
   }
   return lastStatus ? `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}` : ''
 }
@@ -92,6 +92,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => `get ${keys.map(short)}`,
           () => {
             const found = store.get(keys)
+            if (view && keys[0] && kindOf(keys[0]) === 'service') judge.looked(keys[0])
             for (const one of view ? found : []) {
               if (one && kindOf(one.key) === 'task')
                 view!.tasks.set((one.record as Task).id, one.record as Task)

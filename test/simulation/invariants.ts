@@ -1,4 +1,4 @@
-import type { Change, Stored, Wake } from '../../domain/decision.ts'
+import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
 import type { GatewayLease, Route, Service, StopCode, Task, TaskContainer } from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
@@ -33,6 +33,7 @@ export const invariants = {
   'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
   'one final state': 'services: each service deployment ends once, and stays as it ended',
   'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
+  'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const
 export type Invariant = keyof typeof invariants
@@ -48,6 +49,8 @@ export interface Judge extends Witness, Pick<ServiceJudge, 'asks' | 'serviceName
   /** With what the look at a service that writes it went by. */
   wrote(process: Process, change: Change, view?: View): void
   sending(process: Process, wake: Wake): void
+  /** A worker looks at a service. */
+  looked(key: Key): void
   /** More looks than one are not the worker's doing. */
   excuse(wake: Wake): void
   /** What the record of a task says now. */
@@ -60,6 +63,7 @@ export interface Evidence {
   readonly truth: () => Truth
   /** Messages in the queue that ask for this look. */
   readonly queued: (wake: Wake) => number
+  readonly calm: boolean
   /** Handlers that have hung for a while. */
   readonly frozen: () => number
   readonly stopsAsked: ReadonlySet<string>
@@ -94,6 +98,14 @@ export function newJudge(evidence: Evidence): Judge {
   const tasks = new Map<string, Task>()
   const seenBy = new WeakMap<Process, Map<string, Observation['sees']>>()
   const excuses = new Map<string, number>()
+  /** Since when a record waits for its look. */
+  const unseen = new Map<string, number>()
+  const lookedAt = (id: string) => {
+    const since = unseen.get(id)
+    unseen.delete(id)
+    if (since !== undefined && evidence.calm && evidence.now() > since + SOON_MS)
+      judge.fail('nothing waits for the sweep', `${id} waited ${evidence.now() - since} ms for a look`)
+  }
 
   const judge: Judge = {
     violation: undefined,
@@ -105,13 +117,17 @@ export function newJudge(evidence: Evidence): Judge {
     serviceNamed: (name) => services.serviceNamed(name),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
-      if (kind === 'service') return services.wroteService(change as Change<Service>, view)
+      if (kind === 'service') {
+        if (!view) unseen.set(change.key.pk, evidence.now())
+        return services.wroteService(change as Change<Service>, view)
+      }
       if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
       if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
       if (kind !== 'task') return
       const task = change.record as Task
       const before = tasks.get(task.id)
       tasks.set(task.id, task)
+      if (!before || before.desiredStatus !== task.desiredStatus) unseen.set(task.id, evidence.now())
       services.wroteTask(before, task, view)
       judgeDue(judge, task, change, evidence.now())
       if (!before) return judgeBirth(judge, task)
@@ -136,6 +152,7 @@ export function newJudge(evidence: Evidence): Judge {
       const looks = evidence.queued(wake) + 1
       if (looks > most) judge.fail('looks do not multiply', `${looks} looks are queued as ${text(wake)}`)
     },
+    looked: ({ pk }) => lookedAt(pk),
     excuse({ key }) {
       excuses.set(key.pk, (excuses.get(key.pk) ?? 0) + 1)
     },
@@ -151,6 +168,7 @@ export function newJudge(evidence: Evidence): Judge {
       if (task && then === 'keep') services.stopping(task)
     },
     saw(process, { id }, { sees }) {
+      lookedAt(id)
       const seen = seenBy.get(process) ?? new Map<string, Observation['sees']>()
       seenBy.set(process, seen.set(id, sees))
     },
@@ -166,6 +184,9 @@ export function newJudge(evidence: Evidence): Judge {
   const services = newServiceJudge(judge, evidence)
   return judge
 }
+
+/** Long before the sweep's minute is over. */
+const SOON_MS = 30_000
 
 const text = (value: unknown) => JSON.stringify(value)
 

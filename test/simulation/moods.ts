@@ -6,6 +6,8 @@ import { NO_WORLD_FAULTS, type WorldFaults } from './world.ts'
 /** How bad things are in one story, until its quiet period. */
 export interface Mood {
   readonly faults: Faults
+  /** Nothing is faulty but hints that are lost. */
+  readonly calm: boolean
   readonly queue: QueueFaults
   readonly door: QueueFaults
   readonly world: WorldFaults
@@ -35,6 +37,7 @@ export function moodOf(random: Random): Mood {
   const often = (most: number) => (calm || random.chance(0.5) ? 0 : random.next() * most)
   const full = random.chance(0.02)
   const mood: Mood = {
+    calm,
     faults: {
       crashBefore: often(0.04),
       crashAfter: often(0.04),
@@ -72,7 +75,7 @@ export function moodOf(random: Random): Mood {
     clients: random.between(0, 1),
     keepers: random.between(1, 2),
     gateways: random.between(0, 2),
-    settleMs: random.pick([2_000, 10_000, 40_000]),
+    settleMs: random.pick([2_000, 2_000, 10_000, 40_000]),
   }
 }
 

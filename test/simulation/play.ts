@@ -58,7 +58,7 @@ export async function play(
     await Promise.all([...clients, ...keepers, traffic, scheduler.sleep(mood.activeMs)])
     calmDown(mood)
     world.awayUntil = world.fullUntil = 0
-    if (random.chance(0.3)) site.wakes.purge()
+    if (!mood.calm && random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
     if (shop) await mend(shop)
     await rest()
@@ -148,6 +148,7 @@ function newStory(
     store,
     truth: () => world.truth,
     queued: (wake) => [...wakes.messages()].filter(({ body }) => body === wakeBody(wake)).length,
+    calm: mood.calm,
     frozen: () => scheduler.slower(1_000),
     stopsAsked,
     ground,

@@ -84,16 +84,16 @@ const LIMITS: readonly (readonly [number, number])[] = [
 
 function configuration(random: Random): DeploymentConfiguration {
   const [minimumHealthyPercent, maximumPercent] = random.pick(LIMITS)
-  const enable = random.chance(0.6)
+  const enable = random.chance(0.7)
   const thresholdConfiguration = { type: 'COUNT' as const, value: random.between(1, 4) }
   return {
     minimumHealthyPercent,
     maximumPercent,
     deploymentCircuitBreaker: {
       enable,
-      rollback: enable && random.chance(0.6),
+      rollback: enable && random.chance(0.7),
       ...(random.chance(0.3) && { resetOnHealthyTask: false }),
-      ...(random.chance(0.3) && { thresholdConfiguration }),
+      ...(random.chance(0.5) && { thresholdConfiguration }),
     },
   }
 }
@@ -131,7 +131,7 @@ async function create(stage: Stage, shop: Shop, serviceName: string): Promise<vo
   const { random, request, judge } = stage
   const input: CreateServiceRequest = {
     serviceName,
-    taskDefinition: someFamily(shop, random, 0.2),
+    taskDefinition: someFamily(shop, random, 0.15),
     desiredCount: someCount(random),
     deploymentConfiguration: configuration(random),
     ...(random.chance(0.3) && { healthCheckGracePeriodSeconds: random.between(1, 60) }),
