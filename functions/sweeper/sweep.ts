@@ -3,7 +3,7 @@ import type { Candidate, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Service, Task } from '../../domain/model.ts'
 import { type Listed, Unavailable } from '../../domain/ports.ts'
-import { slotTaskId } from '../../domain/slots.ts'
+import { misses } from '../../domain/service-news.ts'
 import type { Ports } from '../ports.ts'
 
 export interface Swept {
@@ -107,10 +107,7 @@ async function bereft(
   { store }: Ports,
 ): Promise<Candidate[]> {
   const records = (await store.get(services.map((c) => c.key))) as (Stored<Service> | undefined)[]
-  return services.filter((_, n) => {
-    const service = records[n]?.record
-    return service?.slots.some((slot) => !live.has(slotTaskId(service, slot)))
-  })
+  return services.filter((_, n) => misses(records[n]?.record, live))
 }
 
 /** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */

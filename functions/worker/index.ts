@@ -4,6 +4,7 @@ import { kindOf } from '../../domain/keys.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtTask } from './look.ts'
+import { lookAtRun, lookAtSchedule } from './look-schedule.ts'
 import { lookAtService } from './look-service.ts'
 
 let opened: Promise<Ports> | undefined
@@ -44,6 +45,10 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
       return lookAtTask(wake, ports)
     case 'service':
       return lookAtService(wake, ports)
+    case 'schedule':
+      return lookAtSchedule(wake, ports)
+    case 'run':
+      return lookAtRun(wake, ports)
     case 'other':
       return
   }

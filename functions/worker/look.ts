@@ -1,10 +1,10 @@
 import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
-import { healthOf } from '../../domain/health.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
+import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'
 import type { Ports } from '../ports.ts'
 import { definitionOf } from './definitions.ts'
@@ -131,19 +131,9 @@ async function lookLater(
   await queue.send([{ wake: { key: stored.key, look: stored.rev }, delaySeconds: seconds }])
 }
 
-/** The service whose slot the task fills hears of what it asks about. */
+/** The service whose slot the task fills hears of what it asks about; a schedule's run of its end. */
 async function tellService(before: Task, after: Task, { scope, queue }: Ports): Promise<void> {
-  if (after.service === undefined || !matters(before, after)) return
+  if (after.run && after.lastStatus === 'STOPPED') await queue.send([{ wake: { key: after.run } }])
+  if (after.service === undefined || !concernsService(before, after)) return
   await queue.send([{ wake: { key: keys.service(scope, after.cluster, after.service) } }])
-}
-
-/** What is over or unhealthy is told at each look, in case nobody heard. */
-function matters(before: Task, after: Task): boolean {
-  if (after.lastStatus === 'STOPPED' || healthOf(after) === 'UNHEALTHY') return true
-  return (
-    (after.lastStatus === 'RUNNING') !== (before.lastStatus === 'RUNNING') ||
-    after.desiredStatus !== before.desiredStatus ||
-    after.waitsFor !== before.waitsFor ||
-    healthOf(after) !== healthOf(before)
-  )
 }

@@ -1,0 +1,18 @@
+import { healthOf } from './health.ts'
+import type { Service, Task } from './model.ts'
+import { slotTaskId } from './slots.ts'
+
+/** Whether the service whose slot a task fills wants to know what became of it. What is over or unhealthy is told at each look, in case nobody heard. */
+export function concernsService(before: Task, after: Task): boolean {
+  if (after.lastStatus === 'STOPPED' || healthOf(after) === 'UNHEALTHY') return true
+  return (
+    (after.lastStatus === 'RUNNING') !== (before.lastStatus === 'RUNNING') ||
+    after.desiredStatus !== before.desiredStatus ||
+    after.waitsFor !== before.waitsFor ||
+    healthOf(after) !== healthOf(before)
+  )
+}
+
+/** Whether a service at rest has a slot whose task is none of the living: then nobody told it. */
+export const misses = (service: Service | undefined, live: ReadonlySet<string>): boolean =>
+  service?.slots.some((slot) => !live.has(slotTaskId(service, slot))) ?? false
