@@ -18,6 +18,8 @@ export interface Ports {
   readonly log: Log
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
+  /** How many messages are visible in a queue; `undefined` where it can not be asked. For the scaler. */
+  readonly queueDepth?: ((queue: string) => Promise<number | undefined>) | undefined
 }
 
 /** The ports of a deployed function, or of one on one machine: made once per process. */

@@ -12,6 +12,8 @@ export interface Config {
   readonly keys: ReadonlyMap<string, { readonly secret: string }>
   /** How long a task of a service, without a health check, must run to count as healthy: ECS's 40 s, on one machine 2 s. */
   readonly settleMs: number
+  /** How often metrics of scalable targets are looked at: AWS's minute, on one machine 10 s. */
+  readonly scalingPeriodMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly gateway: GatewayConfig
   /** Present on one machine only. */
@@ -65,6 +67,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     capacity: need('SLIPWAY_CAPACITY'),
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
     settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
+    scalingPeriodMs: amount(env, 'SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000,
     logLevel: readLevel(env.SLIPWAY_LOG),
     gateway: {
       pollMs: env.SLIPWAY_LOCAL ? 250 : 1_000,

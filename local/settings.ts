@@ -32,6 +32,7 @@ export const variables = `
   SLIPWAY_PREPARED         network namespaces kept ready for tasks to come
   SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's)
   SLIPWAY_MAX_TASKS        how many tasks there may be at once (128 for each CPU, 900 at most)
+  SLIPWAY_SCALING_PERIOD_SECONDS  how often metrics of scalable targets are looked at (10)
   SLIPWAY_TASK_ADDRESSES   own, or published: tasks are reached at loopback ports (as the engine needs)
   SLIPWAY_HELLO            no: the first start runs no hello task
   SLIPWAY_LOG              debug, info, warn or error (warn)

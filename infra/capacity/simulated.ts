@@ -1,6 +1,15 @@
 import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { startable, stoppable } from '../../domain/container-order.ts'
-import type { Capacity, Health, LaunchOrder, Listed, Observation, SeenContainer } from '../../domain/ports.ts'
+import type {
+  Capacity,
+  Health,
+  LaunchOrder,
+  Listed,
+  Observation,
+  SeenContainer,
+  TaskName,
+  Usage,
+} from '../../domain/ports.ts'
 
 /**
  * No containers: what a container would do is told by its environment, and time is an argument. What is seen
@@ -16,6 +25,8 @@ import type { Capacity, Health, LaunchOrder, Listed, Observation, SeenContainer 
  * | SIMULATED_UNHEALTHY_SECONDS | when it fails for good; without it, never |
  * | SIMULATED_REFUSAL | the launch is refused, with this reason |
  * | SIMULATED_START_FAILURE | it cannot be started, for this reason |
+ * | SIMULATED_CPU_PERCENT | what it uses of its task's CPU; `90 20 5` is 90 for its first 20 seconds, and then 5 |
+ * | SIMULATED_MEMORY_PERCENT | the same of its task's memory |
  */
 export interface SimulatedOptions {
   /** Milliseconds since the epoch. */
@@ -79,7 +90,42 @@ export function simulatedCapacity(options: SimulatedOptions = {}): Capacity {
     observe: async ({ id }) => observe(ground, id, clock()),
     stop: async ({ id }, then) => (then === 'keep' ? stop(ground, id, clock()) : remove(ground, id, clock())),
     list: async () => list(ground, clock()),
+    stats: async (tasks) => stats(ground, tasks, clock()),
   }
+}
+
+/** What running containers say they use of what their task reserves. */
+export function stats(ground: Ground, tasks: readonly TaskName[], now: number): Map<string, Usage> {
+  const used = new Map<string, Usage>()
+  for (const { id } of tasks) {
+    const place = ground.places.get(id)
+    const running = place?.bodies.filter((body) => seenOf(body, now).state === 'running') ?? []
+    if (!place || running.length === 0) continue
+    const percent = (name: string) =>
+      running.reduce((sum, body) => sum + (percentAt(body.says(name), now - body.startedAt) ?? 0), 0)
+    used.set(id, {
+      cpu: (percent('SIMULATED_CPU_PERCENT') * reserved(place.order, 'cpu')) / 100,
+      memory: (percent('SIMULATED_MEMORY_PERCENT') * reserved(place.order, 'memory')) / 100,
+    })
+  }
+  return used
+}
+
+/** `90 20 5`: 90, and 5 after 20 seconds. */
+function percentAt(says: string | undefined, age: number): number | undefined {
+  if (says === undefined) return undefined
+  const [first = 0, seconds = Number.POSITIVE_INFINITY, then = 0] = says.split(' ').map(Number)
+  return age < seconds * 1_000 ? first : then
+}
+
+/** Of the task, else of its containers together. */
+function reserved({ definition, overrides }: LaunchOrder, what: 'cpu' | 'memory'): number {
+  const task = overrides?.[what] ?? definition[what]
+  if (task !== undefined) return Number(task)
+  return (definition.containerDefinitions ?? []).reduce(
+    (sum, c) => sum + ((what === 'cpu' ? c.cpu : (c.memoryReservation ?? c.memory)) ?? 0),
+    0,
+  )
 }
 
 export function launch(ground: Ground, order: LaunchOrder, now: number): Observation {

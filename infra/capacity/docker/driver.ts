@@ -6,6 +6,7 @@ import { listTasks } from './list.ts'
 import { lookAt, observationOf } from './look.ts'
 import { emptyPool } from './namespace.ts'
 import { limitsOf, unknownRoom } from './room.ts'
+import { type Readings, usageOf } from './stats.ts'
 import { type Stopping, stopAndKeep, stopAndRemove } from './stop.ts'
 
 export interface DockerOptions {
@@ -32,6 +33,7 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
   const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom() }
   const stopping: Stopping = new Set()
+  const readings: Readings = new Map()
   const engine = connection(options)
   const asked = { memory: options.memory, tasks: options.maxTasks }
   const ground = async (): Promise<Ground> => {
@@ -48,17 +50,22 @@ export function dockerCapacity(options: DockerOptions): Capacity {
           ? stopAndKeep(await ground(), stopping, task.id)
           : stopAndRemove(await ground(), task.id),
       ),
-    async list() {
-      try {
-        return await listTasks(await engine(), installation, where)
-      } catch (error) {
-        if (!says(error)) throw error
-        throw new Unavailable(
-          `The Docker Engine at ${options.dockerSocket} did not list its containers (${wordsOf(error)})`,
-          error,
-        )
-      }
-    },
+    list: () =>
+      answered(options, 'list its containers', async () => listTasks(await engine(), installation, where)),
+    stats: (tasks) =>
+      answered(options, 'tell what its containers use', async () =>
+        usageOf(await engine(), installation, tasks, readings),
+      ),
+  }
+}
+
+/** An engine that is away leaves a question about everything open. */
+async function answered<T>({ dockerSocket }: DockerOptions, what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!says(error)) throw error
+    throw new Unavailable(`The Docker Engine at ${dockerSocket} did not ${what} (${wordsOf(error)})`, error)
   }
 }
 

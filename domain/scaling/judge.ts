@@ -1,0 +1,254 @@
+import { alarmOf } from './alarm-tags.ts'
+import { type Metric, metricId, metricOf, type Sample } from './metrics.ts'
+import type { Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
+import { alarmName } from './policies.ts'
+import { adjusted, isBreached, stepOf } from './step-scaling.ts'
+import { gradual, HIGH_POINTS, isHigh, isLow, LOW_POINTS, wanted } from './target-tracking.ts'
+
+/** What is seen of a service at one evaluation. */
+export interface Seen {
+  readonly now: number
+  /** Time between evaluations: one point of each metric. */
+  readonly periodMs: number
+  readonly desired: number
+  readonly running: number
+  /** While one of its deployments is in progress nothing is scaled in. */
+  readonly deploying: boolean
+  readonly samples: ReadonlyMap<string, Sample>
+}
+
+/** A new count, which policy brings it about, and for how long the next one waits. */
+export interface Move {
+  readonly to: number
+  readonly cause: string
+  readonly cooldown: { readonly side: 'out' | 'in'; readonly seconds: number }
+}
+
+export interface Verdict {
+  /** With what was seen; the same value where nothing worth keeping was. */
+  readonly target: ScalableTarget
+  readonly move?: Move | undefined
+}
+
+/** Seconds that AWS waits where a policy does not say. */
+const COOLDOWN_S = 300
+
+/** The metrics that can move this service now; one that can not move at all is not measured. */
+export function metricsOf(target: ScalableTarget, desired: number): Metric[] {
+  if (!mayGoOut(target, desired) && !mayGoIn(target, desired)) return []
+  const metrics = target.policies.flatMap((policy) => {
+    if (policy.tracking) return [metricOf(policy.tracking)]
+    const alarm = alarmOf(target.tags, policy.name)
+    return alarm ? [alarm.metric] : []
+  })
+  return [...new Map(metrics.map((metric) => [metricId(metric), metric])).values()]
+}
+
+const mayGoOut = ({ max, suspended }: ScalableTarget, desired: number) => desired < max && !suspended.out
+const mayGoIn = ({ min, suspended }: ScalableTarget, desired: number) => desired > min && !suspended.in
+
+/**
+ * One evaluation of a target's policies: the largest that any of them wants wins, and fewer only when all target
+ * tracking policies have agreed for 15 points and no deployment is in progress (facts: ECS 10).
+ *
+ * Target 50, 2 tasks at 80, 82 and 85 percent: the third point makes it ceil(2 x 85 / 50) = 4.
+ */
+export function judge(target: ScalableTarget, seen: Seen): Verdict {
+  const out = mayGoOut(target, seen.desired)
+  const fewer = mayGoIn(target, seen.desired)
+  const views = target.policies.map((policy) => viewOf(policy, target, seen))
+  const breached: Record<string, Streak> = {}
+  for (const { policy, breach, leads } of views) {
+    if (!breach || !(leads === 'out' ? out : fewer)) continue
+    breached[policy.name] = onward(target.breached?.[policy.name], seen)
+  }
+  const low = fewer && agreeOnFewer(target, seen) ? onward(target.low, seen) : undefined
+  const kept = keeping(target, breached, low)
+  const wishes = views.filter((v) => (breached[v.policy.name]?.count ?? 0) >= v.points)
+  const move = outward(wishes, target, seen) ?? inward(wishes, low, target, seen)
+  return { target: kept, move }
+}
+
+/** What one policy makes of its sample: whether its alarm is breached, what it leads to, and after how many points. */
+interface View {
+  readonly policy: ScalingPolicy
+  readonly breach: boolean
+  readonly leads: 'out' | 'in'
+  readonly points: number
+  readonly cause: string
+  readonly seconds: number
+  /** The count it wants of a capacity. */
+  wish(capacity: number): number
+}
+
+function viewOf(policy: ScalingPolicy, target: ScalableTarget, seen: Seen): View {
+  return policy.tracking
+    ? trackingView(policy, policy.tracking, target, seen)
+    : stepView(policy, target, seen)
+}
+
+/**
+ * From zero there is no task to share anything, and one point of any demand is enough for the smallest step. While
+ * the first tasks start there is nothing to go by.
+ */
+function trackingView(
+  policy: ScalingPolicy,
+  config: NonNullable<ScalingPolicy['tracking']>,
+  target: ScalableTarget,
+  { samples, running, desired }: Seen,
+): View {
+  const sample = sampleIn(samples, metricOf(config))
+  const value = 'value' in sample ? sample.value : 0
+  const asleep = running === 0 && desired === 0
+  return {
+    policy,
+    breach: asleep ? value > 0 : running > 0 && isHigh(config, sample),
+    leads: 'out',
+    points: asleep ? 1 : HIGH_POINTS,
+    cause: `monitor alarm ${alarmName(policy, target, 'High')} in state ALARM triggered policy ${policy.name}`,
+    seconds: config.ScaleOutCooldown ?? COOLDOWN_S,
+    wish: (capacity) => (asleep ? Math.max(1, target.min) : wanted(config, value, capacity)),
+  }
+}
+
+function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, running }: Seen): View {
+  const config = policy.step ?? {}
+  const alarm = alarmOf(target.tags, policy.name)
+  const sample = alarm ? sampleIn(samples, alarm.metric) : NOTHING
+  const breach = alarm !== undefined && 'value' in sample && isBreached(alarm, sample.value)
+  const step = breach ? stepOf(config, alarm, sample.value) : undefined
+  const wish = (capacity: number) => (step ? adjusted(config, step, capacity) : capacity)
+  return {
+    policy,
+    breach: step !== undefined,
+    leads: wish(running) > running ? 'out' : 'in',
+    points: alarm?.periods ?? 1,
+    cause: `monitor alarm of tag slipway:alarm:${policy.name} in state ALARM triggered policy ${policy.name}`,
+    seconds: config.Cooldown ?? COOLDOWN_S,
+    wish,
+  }
+}
+
+const NOTHING: Sample = { none: 'not measured' }
+const sampleIn = (samples: Seen['samples'], metric: Metric) => samples.get(metricId(metric)) ?? NOTHING
+
+/** The same point twice is one; a point that was missed begins anew. */
+function onward(before: Streak | undefined, { now, periodMs }: Seen): Streak {
+  if (!before || now - before.at > 1.75 * periodMs || now < before.at) return { at: now, count: 1 }
+  if (now - before.at < 0.5 * periodMs) return before
+  return { at: now, count: before.count + 1 }
+}
+
+/** Every target tracking policy that may scale in would rather have fewer tasks: no data agrees to nothing. */
+function agreeOnFewer(target: ScalableTarget, seen: Seen): boolean {
+  const voices = trackingIn(target)
+  return (
+    voices.length > 0 &&
+    seen.running > 0 &&
+    voices.every((config) => isLow(config, sampleIn(seen.samples, metricOf(config)))) &&
+    fewerWish(target, seen) < seen.desired
+  )
+}
+
+const trackingIn = ({ policies }: ScalableTarget) =>
+  policies.flatMap(({ tracking }) => (tracking && !tracking.DisableScaleIn ? [tracking] : []))
+
+function fewerWish(target: ScalableTarget, seen: Seen): number {
+  const wishes = trackingIn(target).map((config) => {
+    const sample = sampleIn(seen.samples, metricOf(config))
+    return 'value' in sample ? wanted(config, sample.value, seen.running) : seen.running
+  })
+  return Math.max(target.min, gradual(Math.max(...wishes), seen.running))
+}
+
+/**
+ * Out: what the last scale-out has added counts while its cooldown lasts, so that only a larger one goes further. 2 tasks
+ * at 100 of 50 become 4; while they start, 2 at 100 want 4 again, and only more than 100 wants more.
+ */
+function outward(wishes: readonly View[], target: ScalableTarget, seen: Seen): Move | undefined {
+  const { out: cooldown } = target.cooldown ?? {}
+  const capacity = isOn(cooldown, seen.now) ? Math.min(seen.running, cooldown.base) : seen.running
+  const best = largest(
+    wishes.filter((w) => w.leads === 'out'),
+    (w) => w.wish(capacity),
+  )
+  if (!best) return undefined
+  // A count that somebody set below the minimum is lifted to it first.
+  const to = seen.desired < target.min ? target.min : Math.min(target.max, best.value)
+  if (to <= seen.desired) return undefined
+  return { to, cause: best.of.cause, cooldown: { side: 'out', seconds: best.of.seconds } }
+}
+
+/** In: blocked until the cooldown of the last scale-in is over, and while a deployment is in progress. */
+function inward(
+  wishes: readonly View[],
+  low: Streak | undefined,
+  target: ScalableTarget,
+  seen: Seen,
+): Move | undefined {
+  if (seen.deploying || isOn(target.cooldown?.in, seen.now)) return undefined
+  const stepped = wishes
+    .filter((w) => w.leads === 'in')
+    .map((w) => ({ to: w.wish(seen.running), cause: w.cause, seconds: w.seconds }))
+  const tracked = low && low.count >= LOW_POINTS ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
+  const best = largest([...stepped, ...tracked], (one) => one.to)
+  if (!best) return undefined
+  // A count that somebody set above the maximum comes down to it first.
+  const to = seen.desired > target.max ? target.max : Math.max(target.min, best.value)
+  if (to >= seen.desired) return undefined
+  return { to, cause: best.of.cause, cooldown: { side: 'in', seconds: best.of.seconds } }
+}
+
+/** All agree: the first of them is named, and the longest cooldown counts. */
+function lowCause(target: ScalableTarget): { cause: string; seconds: number } {
+  const policies = target.policies.filter((p) => p.tracking && !p.tracking.DisableScaleIn)
+  const [first] = policies
+  return {
+    cause: `monitor alarm ${alarmName(first!, target, 'Low')} in state ALARM triggered policy ${first!.name}`,
+    seconds: Math.max(...policies.map((p) => p.tracking?.ScaleInCooldown ?? COOLDOWN_S)),
+  }
+}
+
+const isOn = (cooldown: Cooldown | undefined, now: number): cooldown is Cooldown =>
+  cooldown !== undefined && now < cooldown.until
+
+function largest<T>(all: readonly T[], of: (one: T) => number): { of: T; value: number } | undefined {
+  let best: { of: T; value: number } | undefined
+  for (const one of all) {
+    const value = of(one)
+    if (!best || value > best.value) best = { of: one, value }
+  }
+  return best
+}
+
+/** The target with what it has seen; itself where that is what it had. */
+function keeping(
+  target: ScalableTarget,
+  breached: Record<string, Streak>,
+  low: Streak | undefined,
+): ScalableTarget {
+  const { breached: before = {}, low: lowBefore, ...rest } = target
+  const names = Object.keys(breached)
+  const same =
+    low === lowBefore &&
+    names.length === Object.keys(before).length &&
+    names.every((name) => breached[name] === before[name])
+  if (same) return target
+  return { ...rest, ...(names.length > 0 && { breached }), ...(low && { low }) }
+}
+
+/** The target after a move: a scale-out ends the wait for the next scale-in, and what agreed on fewer begins anew. */
+export function moved(
+  target: ScalableTarget,
+  { to, cooldown: { side, seconds } }: Move,
+  seen: Seen,
+): ScalableTarget {
+  const until = seen.now + seconds * 1_000
+  if (side === 'in') return { ...target, cooldown: { ...target.cooldown, in: { until, base: seen.running } } }
+  const { low: _, ...rest } = target
+  const { out: before } = target.cooldown ?? {}
+  // From zero the base is what there will be: of nothing any share is nothing. A larger scale-out keeps the base of the first.
+  const own = seen.running === 0 ? to : seen.running
+  const base = isOn(before, seen.now) ? Math.min(own, before.base) : own
+  return { ...rest, cooldown: { out: { until, base } } }
+}

@@ -1,0 +1,222 @@
+import {
+  type Change,
+  type Decision,
+  get,
+  getAll,
+  type Key,
+  query,
+  type Reading,
+  type Stored,
+} from '../decision.ts'
+import * as keys from '../keys.ts'
+import type { Service, Task } from '../model.ts'
+import type { Call } from '../operations/call.ts'
+import { updateService } from '../operations/services.ts'
+import { slotTaskId } from '../slots.ts'
+import { recording } from './activities.ts'
+import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
+import type { Metric, Sample } from './metrics.ts'
+import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
+import { isLive, saving } from './resource.ts'
+import { fire } from './scheduled.ts'
+import { deregistered } from './targets.ts'
+
+/** What is to be measured for one scalable target, and of what. */
+export interface Wanted {
+  readonly metrics: readonly Metric[]
+  readonly tasks: readonly Task[]
+  readonly counts: readonly RequestCount[]
+}
+
+/** Observation, as far as the table can tell: which metrics matter, which tasks run, what gateways counted. */
+export function* wantedFor(key: Key, periodMs: number, call: Call): Reading<Wanted> {
+  const found = yield* scaled(key, call)
+  if (!found?.service) return { metrics: [], tasks: [], counts: [] }
+  const { target, service, running: tasks } = found
+  const metrics = metricsOf(target.record, service.desiredCount)
+  const from = call.moment.now - 4 * periodMs
+  const counts = metrics.some((m) => m.metric === 'requests') ? yield* countsFrom(from, target.key) : []
+  return { metrics, tasks, counts }
+}
+
+function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
+  const after = keys.requestCountsFrom(from)
+  const page = yield* query<RequestCount>({ pk, prefix: keys.REQUEST_COUNTS, after, limit: 1_000 })
+  return page.items.map(({ record }) => record)
+}
+
+interface Scaled {
+  readonly target: Stored<ScalableTarget>
+  /** Undefined: there is none any more. */
+  readonly service?: Service | undefined
+  readonly running: readonly Task[]
+}
+
+function* scaled(key: Key, { scope }: Call): Reading<Scaled | undefined> {
+  const target = yield* get<ScalableTarget>(key)
+  if (!isLive(target)) return undefined
+  const { cluster, service: name } = target.record
+  const stored = yield* get<Service>(keys.service(scope, cluster, name))
+  const service = stored && stored.record.status !== 'INACTIVE' ? stored.record : undefined
+  const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
+  const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
+  const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
+  return { target, service, running }
+}
+
+/** What was observed, and how often that is done. */
+export interface Observation {
+  readonly samples: ReadonlyMap<string, Sample>
+  readonly periodMs: number
+}
+
+/**
+ * One decision about one scalable target. A scaling activity is stored with its target before the service's count is set
+ * and is over when as many run, each found again after any crash: what was begun is finished before anything else is.
+ */
+export function* lookAtTarget(
+  key: Key,
+  { samples, periodMs }: Observation,
+  call: Call,
+): Reading<Decision<{ again: boolean }>> {
+  const found = yield* scaled(key, call)
+  if (!found) return { reply: { again: false } }
+  const { target, service, running } = found
+  // A service that is gone takes its target with it.
+  if (!service)
+    return { reply: { again: false }, changes: [saving(target, deregistered(target.record), call)] }
+  if (service.status !== 'ACTIVE') return { reply: { again: false } }
+  const { activity } = target.record
+  const ended = activity && endOf(activity, service, running.length)
+  if (activity && ended) return yield* ending(target, activity, ended, call)
+  if (activity && !activity.applied) return yield* applying(target, activity, service, call)
+
+  const { now } = call.moment
+  const fired = fire(target.record, now)
+  if (fired) return yield* firing(target, fired, service, call)
+  const seen: Seen = {
+    now,
+    periodMs,
+    desired: service.desiredCount,
+    running: running.length,
+    deploying: service.deployments.some((d) => d.rolloutState === 'IN_PROGRESS'),
+    samples,
+  }
+  const verdict = judge(target.record, seen)
+  if (verdict.move) return yield* beginning(target, verdict.target, verdict.move, seen, call)
+  if (verdict.target === target.record) return { reply: { again: false } }
+  return { reply: { again: false }, changes: [saving(target, verdict.target, call)] }
+}
+
+type Ended = Required<Pick<OpenActivity, 'status' | 'message'>>
+
+function endOf(activity: OpenActivity, { desiredCount }: Service, running: number): Ended | undefined {
+  if (desiredCount === activity.to) {
+    if (running !== activity.to) return undefined
+    const message = `Successfully set desired count to ${activity.to}. Change successfully fulfilled by ecs.`
+    return { status: 'Successful', message }
+  }
+  if (!activity.applied && desiredCount === activity.from) return undefined
+  return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+}
+
+function* ending(
+  target: Stored<ScalableTarget>,
+  activity: OpenActivity,
+  ended: Ended,
+  call: Call,
+): Reading<Decision<{ again: boolean }>> {
+  const { activity: _, ...rest } = target.record
+  const record = yield* told({ ...activity, ...ended, endedAt: call.moment.now }, target.record, call)
+  return { reply: { again: true }, changes: [record, saving(target, rest, call)] }
+}
+
+/** The activity's own record, as it is now. */
+function* told(activity: OpenActivity, target: ScalableTarget, call: Call): Reading<Change> {
+  const { key } = keys.scalingActivity(call.scope, target.cluster, target.service, activity)
+  return recording(activity, target, yield* get(key), call)
+}
+
+/** The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. */
+function* applying(
+  target: Stored<ScalableTarget>,
+  activity: OpenActivity,
+  service: Service,
+  call: Call,
+): Reading<Decision<{ again: boolean }>> {
+  if (service.desiredCount === activity.to) {
+    const record: ScalableTarget = { ...target.record, activity: { ...activity, applied: true } }
+    return { reply: { again: true }, changes: [saving(target, record, call)] }
+  }
+  const { cluster, service: name } = target.record
+  const { changes, effects } = yield* updateService(
+    { cluster, service: name, desiredCount: activity.to },
+    call,
+  )
+  return { reply: { again: true }, ...(changes && { changes }), ...(effects && { effects }) }
+}
+
+/** A scheduled action sets bounds, and the count where it lies outside of them. */
+function* firing(
+  target: Stored<ScalableTarget>,
+  fired: NonNullable<ReturnType<typeof fire>>,
+  { desiredCount }: Service,
+  call: Call,
+): Reading<Decision<{ again: boolean }>> {
+  const { min, max } = fired.target
+  const to = fired.fault ? desiredCount : Math.min(max, Math.max(min, desiredCount))
+  const cause = `scheduled action name ${fired.name} was triggered`
+  const own: OpenActivity = {
+    ...newActivity(desiredCount, to, cause, fired.description, call),
+    endedAt: call.moment.now,
+    status: fired.fault ? 'Failed' : 'Successful',
+    message: fired.fault ?? `Successfully set min capacity to ${min} and max capacity to ${max}`,
+  }
+  const boundsSet = yield* told(own, target.record, call)
+  if (to === desiredCount)
+    return { reply: { again: true }, changes: [saving(target, fired.target, call), boundsSet] }
+  const bound = to === min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
+  const begun = yield* begin(
+    target,
+    fired.target,
+    newActivity(desiredCount, to, bound, describing(to), call),
+    call,
+  )
+  return { reply: { again: true }, changes: [...begun, boundsSet] }
+}
+
+function* beginning(
+  target: Stored<ScalableTarget>,
+  judged: ScalableTarget,
+  move: Move,
+  seen: Seen,
+  call: Call,
+): Reading<Decision<{ again: boolean }>> {
+  const activity = newActivity(seen.desired, move.to, move.cause, describing(move.to), call)
+  return { reply: { again: true }, changes: yield* begin(target, moved(judged, move, seen), activity, call) }
+}
+
+/** The new activity with its target, and then its own record, which its end writes too. What is still open is overridden. */
+function* begin(
+  target: Stored<ScalableTarget>,
+  record: ScalableTarget,
+  activity: OpenActivity,
+  call: Call,
+): Reading<Change[]> {
+  const { activity: open } = target.record
+  const over: Ended = { status: 'Overridden', message: 'A newer scaling activity overrode it.' }
+  const before = open ? [yield* told({ ...open, ...over, endedAt: call.moment.now }, record, call)] : []
+  return [...before, saving(target, { ...record, activity }, call), yield* told(activity, record, call)]
+}
+
+const describing = (to: number) => `Setting desired count to ${to}.`
+
+function newActivity(
+  from: number,
+  to: number,
+  cause: string,
+  description: string,
+  { moment }: Call,
+): OpenActivity {
+  return { id: moment.id(), startedAt: moment.now, cause, description, status: 'InProgress', from, to }
+}

@@ -1,0 +1,357 @@
+import { describe, expect, test } from 'vitest'
+import * as keys from '../../domain/keys.ts'
+import type { Task } from '../../domain/model.ts'
+import { updateService } from '../../domain/operations/services.ts'
+import { putScheduledAction } from '../../domain/scaling/actions.ts'
+import { describeScalingActivities } from '../../domain/scaling/activities.ts'
+import { lookAtTarget, wantedFor } from '../../domain/scaling/look.ts'
+import type { Sample } from '../../domain/scaling/metrics.ts'
+import { samplesOf } from '../../domain/scaling/samples.ts'
+import { ScaledShop, SHOP } from './scaling-shop.ts'
+import { apply, decide, NOON, newCall, scope, settle } from './support.ts'
+
+const MINUTE = 60_000
+
+/** The shop with tasks that run, looked at by the scaler minute by minute. */
+class Scaling extends ScaledShop {
+  constructor(desired = 2) {
+    super(desired)
+    this.fill(0, ...Array.from({ length: desired }, () => 'RUNNING' as const))
+    this.settled()
+  }
+
+  settled(): void {
+    this.reconcile((s) => ({
+      ...s,
+      deployments: s.deployments.map((d) => ({ ...d, rolloutState: 'COMPLETED' as const })),
+    }))
+  }
+
+  /** Passes of the scaler until it has nothing more to do. */
+  pass(minute: number, figures: Record<string, number | undefined> = {}): void {
+    const samples = new Map<string, Sample>(
+      Object.entries(figures).map(([name, value]) => [name, value === undefined ? { none: '' } : { value }]),
+    )
+    for (let round = 0; round < 9; round++) {
+      const call = newCall(NOON + minute * MINUTE)
+      const { again } = settle(
+        lookAtTarget(this.targetKey, { samples, periodMs: MINUTE }, call()),
+        this.records,
+      )
+      if (!again) return
+    }
+    throw new Error('no rest')
+  }
+
+  activities = () => this.ask(describeScalingActivities, { ...SHOP }).ScalingActivities!
+}
+
+describe('a scaling activity', () => {
+  test('sets the count, makes no deployment, tells its cause, and ends when as many run', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    const { Alarms } = shop.track(50)
+    const { deployments, rollouts } = shop.service
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    expect(shop.service.desiredCount).toBe(4)
+    expect(shop.service.deployments).toMatchObject([{ id: deployments[0]!.id, desiredCount: 4 }])
+    expect(shop.service.rollouts).toEqual(rollouts)
+    expect(shop.activities()).toMatchObject([
+      {
+        ...SHOP,
+        Description: 'Setting desired count to 4.',
+        Cause: `monitor alarm ${Alarms![0]!.AlarmName} in state ALARM triggered policy cpu`,
+        StatusCode: 'InProgress',
+        StartTime: new Date(NOON + 3 * MINUTE),
+      },
+    ])
+    shop.fill(0, 'RUNNING', 'RUNNING')
+    shop.pass(4, { cpu: 45 })
+    expect(shop.activities()).toMatchObject([
+      {
+        StatusCode: 'Successful',
+        StatusMessage: 'Successfully set desired count to 4. Change successfully fulfilled by ecs.',
+        EndTime: new Date(NOON + 4 * MINUTE),
+      },
+    ])
+    expect(shop.target.activity).toBeUndefined()
+  })
+
+  test('killed after any of its writes it is finished by the next pass, and done once', () => {
+    for (let survives = 0; survives < 4; survives++) {
+      const shop = new Scaling(2)
+      shop.register()
+      shop.track(50)
+      shop.pass(1, { cpu: 80 })
+      shop.pass(2, { cpu: 80 })
+      let left = survives
+      for (let round = 0; round < 9 && left > 0; round++) {
+        const samples = new Map<string, Sample>([['cpu', { value: 80 }]])
+        const call = newCall(NOON + 3 * MINUTE)
+        const { changes = [] } = decide(
+          lookAtTarget(shop.targetKey, { samples, periodMs: MINUTE }, call()),
+          shop.records,
+        )
+        for (const change of changes) if (left-- > 0) expect(apply(change, shop.records)).toBe(true)
+      }
+      shop.pass(3, { cpu: 80 })
+      shop.pass(4, { cpu: 80 })
+      expect(shop.service.desiredCount).toBe(4)
+      shop.fill(0, 'RUNNING', 'RUNNING')
+      shop.pass(5, { cpu: 45 })
+      expect(shop.activities().map((a) => a.StatusCode)).toEqual(['Successful'])
+    }
+  })
+
+  test('is overridden by whoever sets another count, who is not overruled', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    shop.ask(updateService, { cluster: 'demo', service: 'shop', desiredCount: 2 })
+    shop.pass(4, { cpu: 45 })
+    expect(shop.service.desiredCount).toBe(2)
+    expect(shop.activities()).toMatchObject([{ StatusCode: 'Overridden' }])
+  })
+
+  test('or by a newer one', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    shop.pass(4, { cpu: 140 })
+    expect(shop.service.desiredCount).toBe(6)
+    expect(shop.activities().map((a) => [a.StatusCode, a.Description])).toEqual([
+      ['InProgress', 'Setting desired count to 6.'],
+      ['Overridden', 'Setting desired count to 4.'],
+    ])
+  })
+
+  test('all are shown newest first, a page at a time', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    shop.pass(4, { cpu: 140 })
+    for (const of of [SHOP, { ServiceNamespace: 'ecs' as const }]) {
+      const first = shop.ask(describeScalingActivities, { ...of, MaxResults: 1 })
+      const second = shop.ask(describeScalingActivities, { ...of, MaxResults: 1, NextToken: first.NextToken })
+      expect([first, second].map((p) => p.ScalingActivities![0]!.Description)).toEqual([
+        'Setting desired count to 6.',
+        'Setting desired count to 4.',
+      ])
+      expect(second.NextToken).toBeUndefined()
+    }
+  })
+})
+
+describe('at rest', () => {
+  test('a service at its target, or at zero, costs no write', () => {
+    for (const [desired, figures] of [
+      [2, { cpu: 48 }],
+      [0, { cpu: undefined }],
+    ] as const) {
+      const shop = new Scaling(desired)
+      shop.register({ MinCapacity: 0, MaxCapacity: 4 })
+      shop.track(50)
+      const before = structuredClone([...shop.records])
+      for (const minute of [1, 2, 3]) shop.pass(minute, figures)
+      expect([...shop.records]).toEqual(before)
+    }
+  })
+
+  test('nothing is measured for a service that can not move', () => {
+    const shop = new Scaling(2)
+    shop.register({ MinCapacity: 2, MaxCapacity: 2 })
+    shop.track(50)
+    expect(readWanted(shop).metrics).toEqual([])
+    shop.register({ MaxCapacity: 3 })
+    expect(readWanted(shop).metrics).toEqual([{ metric: 'cpu' }])
+    expect(readWanted(shop).tasks).toHaveLength(2)
+  })
+
+  test('a target goes with its service', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.remove(true)
+    shop.pass(1)
+    expect(shop.target.gone).toBeUndefined()
+    shop.reconcile((s) => ({ ...s, status: 'INACTIVE' }))
+    shop.pass(2)
+    expect(shop.target).toMatchObject({ gone: true, policies: [] })
+  })
+})
+
+function readWanted(shop: Scaling) {
+  const reading = wantedFor(shop.targetKey, MINUTE, newCall(NOON + MINUTE)())
+  const wrapped = (function* () {
+    return { reply: yield* reading }
+  })()
+  return decide(wrapped, shop.records).reply
+}
+
+describe('scheduled actions', () => {
+  const at = (
+    ScheduledActionName: string,
+    Schedule: string,
+    ScalableTargetAction: object,
+    more: object = {},
+  ) => ({
+    ...SHOP,
+    ScheduledActionName,
+    Schedule,
+    ScalableTargetAction,
+    ...more,
+  })
+
+  test('set bounds at their time, and the count where it lies outside', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('morning', 'at(2026-11-22T12:10:00)', { MinCapacity: 5, MaxCapacity: 8 }))
+    shop.pass(9)
+    expect([shop.service.desiredCount, shop.target.min]).toEqual([2, 1])
+    shop.pass(10)
+    expect(shop.target).toMatchObject({ min: 5, max: 8 })
+    expect(shop.service.desiredCount).toBe(5)
+    expect(
+      shop
+        .activities()
+        .map((a) => [a.Description, a.Cause, a.StatusCode])
+        .sort(),
+    ).toEqual([
+      ['Setting desired count to 5.', 'minimum capacity was set to 5', 'InProgress'],
+      [
+        'Setting min capacity to 5 and max capacity to 8',
+        'scheduled action name morning was triggered',
+        'Successful',
+      ],
+    ])
+    shop.register({ MinCapacity: 1 })
+    shop.pass(11)
+    expect(shop.target.min).toBe(1)
+  })
+
+  test('to zero and back, by two rates; firings missed come to one', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('night', 'rate(10 minutes)', { MinCapacity: 0, MaxCapacity: 0 }))
+    shop.ask(
+      putScheduledAction,
+      at(
+        'day',
+        'rate(10 minutes)',
+        { MinCapacity: 3, MaxCapacity: 9 },
+        { StartTime: new Date(NOON + 15 * MINUTE) },
+      ),
+    )
+    shop.pass(10)
+    expect(shop.service.desiredCount).toBe(0)
+    shop.pass(15)
+    expect(shop.service.desiredCount).toBe(3)
+    // 20, 25, 30 and 35: the last of each, in their order.
+    shop.pass(39)
+    expect(shop.service.desiredCount).toBe(3)
+    expect(shop.target.actions.map((a) => (a.seen - NOON) / MINUTE)).toEqual([35, 30])
+  })
+
+  test('a wall clock time is that of its zone', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    const action = at('lunch', 'at(2026-11-22T13:05:00)', { MinCapacity: 4 }, { Timezone: 'Europe/Berlin' })
+    shop.ask(putScheduledAction, action)
+    shop.pass(4)
+    expect(shop.service.desiredCount).toBe(2)
+    shop.pass(5)
+    expect(shop.service.desiredCount).toBe(4)
+  })
+
+  test('suspended they do nothing and are not made up for; contradicting bounds fail by name', () => {
+    const shop = new Scaling(2)
+    shop.register({ MinCapacity: 1, MaxCapacity: 4, SuspendedState: { ScheduledScalingSuspended: true } })
+    shop.ask(putScheduledAction, at('up', 'at(2026-11-22T12:01:00)', { MinCapacity: 3 }))
+    shop.ask(putScheduledAction, at('wrong', 'at(2026-11-22T12:05:00)', { MinCapacity: 6 }))
+    shop.pass(1)
+    shop.register({ SuspendedState: { ScheduledScalingSuspended: false } })
+    shop.pass(2)
+    shop.pass(5)
+    expect(shop.service.desiredCount).toBe(2)
+    expect(shop.activities().map((a) => [a.StatusCode, a.StatusMessage])).toEqual([
+      ['Failed', 'Maximum capacity cannot be less than minimum capacity.'],
+      ['Failed', 'Scheduled scaling is suspended.'],
+    ])
+  })
+})
+
+describe('samples', () => {
+  const task = (id: string, more: Partial<Task> = {}) =>
+    ({ id, cpu: '512', memory: '1024', containers: [], ...more }) as unknown as Task
+  const nothing = { tasks: [], usage: new Map(), counts: [], depths: new Map() }
+  const at = (observed: object, metric: Parameters<typeof samplesOf>[0][number]) =>
+    [...samplesOf([metric], { ...nothing, ...observed }, NOON, MINUTE).values()][0]
+
+  test('100 and 300 units of two times 512 are 39.06 percent', () => {
+    const usage = new Map([
+      ['a', { cpu: 100 }],
+      ['b', { cpu: 300 }],
+    ])
+    expect(at({ tasks: [task('a'), task('b')], usage }, { metric: 'cpu' })).toEqual({ value: 39.0625 })
+  })
+
+  test('a task that was not measured counts for nothing; without any there is no data', () => {
+    const usage = new Map([
+      ['a', { cpu: 256, memory: 256 }],
+      ['b', {}],
+    ])
+    expect(at({ tasks: [task('a'), task('b'), task('c')], usage }, { metric: 'cpu' })).toEqual({ value: 50 })
+    expect(at({ tasks: [task('c')], usage }, { metric: 'memory' })).toHaveProperty('none')
+    expect(at({ usage }, { metric: 'cpu' })).toEqual({ none: 'no task runs' })
+  })
+
+  test('containers reserve where the task does not; where nobody does there is no data', () => {
+    const containers = [{ cpu: '100', memory: '64', memoryReservation: '32' }, { memory: '32' }]
+    const bare = task('a', { cpu: undefined, memory: undefined, containers: containers as never })
+    const usage = new Map([['a', { cpu: 50, memory: 16 }]])
+    expect(at({ tasks: [bare], usage }, { metric: 'cpu' })).toEqual({ value: 50 })
+    expect(at({ tasks: [bare], usage }, { metric: 'memory' })).toEqual({ value: 25 })
+    const free = task('a', { cpu: undefined, containers: [] })
+    expect(at({ tasks: [free], usage }, { metric: 'cpu' })).toHaveProperty('none')
+  })
+
+  test('requests per minute and task: the newest count of each gateway, not too old', () => {
+    const count = (gateway: string, minutesAgo: number, n: number) => ({
+      gateway,
+      from: NOON - (minutesAgo + 1) * MINUTE,
+      to: NOON - minutesAgo * MINUTE,
+      count: n,
+    })
+    const counts = [count('a', 1, 500), count('a', 0, 60), count('b', 0.5, 40), count('old', 4, 1_000)]
+    expect(at({ tasks: [task('a'), task('b')], counts }, { metric: 'requests' })).toEqual({ value: 50 })
+    expect(at({ counts: [count('old', 4, 1)] }, { metric: 'requests' })).toHaveProperty('none')
+    const short = { gateway: 'a', from: NOON - 10_000, to: NOON, count: 5 }
+    expect(at({ counts: [short] }, { metric: 'requests' })).toEqual({ value: 30 })
+  })
+
+  test('messages per task; a queue that could not be asked has no data', () => {
+    const depths = new Map([['jobs', 30]])
+    const jobs = { metric: 'queue', queue: 'jobs' } as const
+    expect(at({ tasks: [task('a'), task('b')], depths }, jobs)).toEqual({ value: 15 })
+    expect(at({ depths }, jobs)).toEqual({ value: 30 })
+    expect(at({ depths }, { metric: 'queue', queue: 'other' })).toHaveProperty('none')
+  })
+
+  test('the table says which counts matter', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50, { PredefinedMetricSpecification: { PredefinedMetricType: 'ALBRequestCountPerTarget' } })
+    for (const minutes of [-9, 0]) {
+      const record = {
+        gateway: 'g',
+        from: NOON + minutes * MINUTE,
+        to: NOON + (minutes + 1) * MINUTE,
+        count: 7,
+      }
+      apply({ key: keys.requestCount(scope, 'demo', 'shop', record), expect: 'absent', record }, shop.records)
+    }
+    expect(readWanted(shop).counts).toMatchObject([{ from: NOON, count: 7 }])
+  })
+})
