@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import {
@@ -530,6 +531,32 @@ test('a body that is cut off in the middle is cut off for the task, and hangs no
   const answer = await raw(`${head}half`, true)
   expect(answer).toMatch(/^HTTP\/1\.1 400 .*BAD_REQUEST/s)
 })
+
+/** Listens and takes nobody in: once two wait, whoever else calls is not even refused. */
+async function deaf(): Promise<Target> {
+  const script = `const server = require('net').createServer()
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('fs').writeSync(1, server.address().port + '\\n')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer]
+  const at = Number(line)
+  const waiting = [1, 2, 3].map(() => connect(at, '127.0.0.1').on('error', () => undefined))
+  await Promise.all(waiting.slice(0, 2).map((socket) => once(socket, 'connect')))
+  toClose.push(() => {
+    for (const socket of waiting) socket.destroy()
+    child.kill('SIGKILL')
+  })
+  return { task: `deaf-${tasks++}`, host: '127.0.0.1', ports: { 80: at } }
+}
+
+test('tasks that neither accept nor refuse do not hold a request for ever', async () => {
+  const { host } = await service([await deaf(), await deaf()])
+  const answer = await ask(host)
+  expect(answer.status).toBe(503)
+  expect(answer.json.error.message).toContain('port 80')
+}, 20_000)
 
 test('a body that stalls is refused in time', async () => {
   const { host } = await service([await task('a', (message) => void message.resume())])
