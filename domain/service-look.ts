@@ -10,6 +10,7 @@ import {
   type Stored,
   type Wake,
 } from './decision.ts'
+import { expiring } from './deployments/file-old.ts'
 import { DUE_AFTER_MS, dueOf } from './due.ts'
 import * as keys from './keys.ts'
 import type {
@@ -66,8 +67,16 @@ export function* lookAtService(
   const born = yield* births(service, tasks, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
-  // What is INACTIVE is not looked at again: its route goes first.
-  const first = service.status === 'INACTIVE' ? [turned, own] : [own, turned]
+  // What is INACTIVE is not looked at again: its route and its revisions go first.
+  const last =
+    service.status === 'INACTIVE'
+      ? yield* expiring(
+          service.rollouts.map((r) => r.target),
+          service,
+          call,
+        )
+      : []
+  const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
   const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
   if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }

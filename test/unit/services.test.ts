@@ -378,6 +378,29 @@ describe('UpdateService', () => {
     expect(settle(updateService(input, call()), shop.records).service!.deployments).toHaveLength(2)
   })
 
+  it('files the oldest deployment, and lets its revision go with it, in 90 days', () => {
+    shop.create()
+    const first = shop.service.rollouts[0]!
+    for (let n = 0; n < 5; n++) shop.update({ forceNewDeployment: true })
+    const input = { cluster: 'demo', service: 'shop', forceNewDeployment: true }
+    const { changes = [] } = decide(updateService(input, newCall()()), shop.records)
+    const ttl = NOON / 1_000 + 90 * 86_400
+    expect(changes.filter((c) => c.ttl !== undefined)).toMatchObject([
+      { key: { sk: `deployment#${first.id}` }, record: { status: 'STOPPED' }, ttl },
+      // Its tasks have not gone yet: the revision is still named.
+    ])
+    shop.reconcile((s) => ({
+      ...s,
+      deployments: s.deployments.slice(0, 1),
+      rollouts: s.rollouts.map((r) => ({ ...r, source: [] })),
+    }))
+    const later = decide(updateService(input, newCall()()), shop.records)
+    expect(later.changes!.filter((c) => c.ttl !== undefined)).toMatchObject([
+      { key: { sk: `deployment#${first.id}` }, ttl },
+      { key: { sk: `revision#${first.target}` }, expect: 1, ttl },
+    ])
+  })
+
   it('of the desired count moves counts only, and lets a service that was held back start again', () => {
     shop.create()
     shop.reconcile((s) => ({
