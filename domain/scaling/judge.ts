@@ -57,17 +57,21 @@ export function judge(target: ScalableTarget, seen: Seen): Verdict {
   const out = mayGoOut(target, seen.desired)
   const fewer = mayGoIn(target, seen.desired)
   const views = target.policies.map((policy) => viewOf(policy, target, seen))
-  const breached: Record<string, Streak> = {}
+  const breached = new Map<string, Streak>()
   for (const { policy, breach, leads } of views) {
     if (!breach || !(leads === 'out' ? out : fewer)) continue
-    breached[policy.name] = onward(target.breached?.[policy.name], seen)
+    breached.set(policy.name, onward(streakIn(target.breached, policy.name), seen))
   }
   const low = fewer && agreeOnFewer(target, seen) ? onward(target.low, seen) : undefined
   const kept = keeping(target, breached, low)
-  const wishes = views.filter((v) => (breached[v.policy.name]?.count ?? 0) >= v.points)
+  const wishes = views.filter((v) => (breached.get(v.policy.name)?.count ?? 0) >= v.points)
   const move = outward(wishes, target, seen) ?? inward(wishes, low, target, seen)
   return { target: kept, move }
 }
+
+/** Any name is a policy's, `__proto__` too. */
+const streakIn = (breached: ScalableTarget['breached'] = {}, policy: string): Streak | undefined =>
+  Object.hasOwn(breached, policy) ? breached[policy] : undefined
 
 /** What one policy makes of its sample: whether its alarm is breached, what it leads to, and after how many points. */
 interface View {
@@ -224,17 +228,20 @@ function largest<T>(all: readonly T[], of: (one: T) => number): { of: T; value: 
 /** The target with what it has seen; itself where that is what it had. */
 function keeping(
   target: ScalableTarget,
-  breached: Record<string, Streak>,
+  breached: ReadonlyMap<string, Streak>,
   low: Streak | undefined,
 ): ScalableTarget {
   const { breached: before = {}, low: lowBefore, ...rest } = target
-  const names = Object.keys(breached)
   const same =
     low === lowBefore &&
-    names.length === Object.keys(before).length &&
-    names.every((name) => breached[name] === before[name])
+    breached.size === Object.keys(before).length &&
+    [...breached].every(([name, streak]) => streak === streakIn(before, name))
   if (same) return target
-  return { ...rest, ...(names.length > 0 && { breached }), ...(low && { low }) }
+  return {
+    ...rest,
+    ...(breached.size > 0 && { breached: Object.fromEntries(breached) }),
+    ...(low && { low }),
+  }
 }
 
 /** The target after a move: a scale-out ends the wait for the next scale-in, and what agreed on fewer begins anew. */

@@ -24,19 +24,20 @@ import { deregistered } from './targets.ts'
 /** What is to be measured for one scalable target, and of what. */
 export interface Wanted {
   readonly metrics: readonly Metric[]
-  readonly tasks: readonly Task[]
   readonly counts: readonly RequestCount[]
+  /** What was read to say so; `undefined` where there is no target any more. */
+  readonly scaled: Scaled | undefined
 }
 
 /** Observation, as far as the table can tell: which metrics matter, which tasks run, what gateways counted. */
 export function* wantedFor(key: Key, periodMs: number, call: Call): Reading<Wanted> {
-  const found = yield* scaled(key, call)
-  if (!found?.service) return { metrics: [], tasks: [], counts: [] }
-  const { target, service, running: tasks } = found
+  const scaled = yield* read(key, call)
+  if (!scaled?.service) return { metrics: [], counts: [], scaled }
+  const { target, service } = scaled
   const metrics = metricsOf(target.record, service.desiredCount)
   const from = call.moment.now - 4 * periodMs
   const counts = metrics.some((m) => m.metric === 'requests') ? yield* countsFrom(from, target.key) : []
-  return { metrics, tasks, counts }
+  return { metrics, counts, scaled }
 }
 
 function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
@@ -45,14 +46,14 @@ function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
   return page.items.map(({ record }) => record)
 }
 
-interface Scaled {
+export interface Scaled {
   readonly target: Stored<ScalableTarget>
   /** Undefined: there is none any more. */
   readonly service?: Service | undefined
   readonly running: readonly Task[]
 }
 
-function* scaled(key: Key, { scope }: Call): Reading<Scaled | undefined> {
+function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   const target = yield* get<ScalableTarget>(key)
   if (!isLive(target)) return undefined
   const { cluster, service: name } = target.record
@@ -68,6 +69,8 @@ function* scaled(key: Key, { scope }: Call): Reading<Scaled | undefined> {
 export interface Observation {
   readonly samples: ReadonlyMap<string, Sample>
   readonly periodMs: number
+  /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
+  readonly known?: Scaled | undefined
 }
 
 /**
@@ -76,10 +79,10 @@ export interface Observation {
  */
 export function* lookAtTarget(
   key: Key,
-  { samples, periodMs }: Observation,
+  { samples, periodMs, known }: Observation,
   call: Call,
 ): Reading<Decision<{ again: boolean }>> {
-  const found = yield* scaled(key, call)
+  const found = known ?? (yield* read(key, call))
   if (!found) return { reply: { again: false } }
   const { target, service, running } = found
   // A service that is gone takes its target with it.

@@ -1,6 +1,7 @@
 import { taskArn } from '../../domain/arn.ts'
 import type { Key } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
+import type { Task } from '../../domain/model.ts'
 import { Unavailable, type Usage } from '../../domain/ports.ts'
 import { lookAtTarget, type Wanted, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
@@ -58,19 +59,26 @@ async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<vo
   const samples = await observe(wanted, ports, periodMs, began)
   for (const [metric, sample] of samples)
     if ('none' in sample) ports.log('debug', 'A metric has no data', { key, metric, why: sample.none })
+  let known = wanted.scaled
+  const decide = (round: number) => () => {
+    const observation = { samples, periodMs, known }
+    known = undefined
+    return lookAtTarget(key, observation, call(round))
+  }
   for (let round = 0; round < ROUNDS; round++) {
-    const { again } = await carryOut(() => lookAtTarget(key, { samples, periodMs }, call(round)), ports)
+    const { again } = await carryOut(decide(round), ports)
     if (!again) return
   }
 }
 
 /** Capacity and queues that can not be asked have no data. */
 async function observe(
-  { metrics, tasks, counts }: Wanted,
+  { metrics, counts, scaled }: Wanted,
   ports: Ports,
   periodMs: number,
   now: number,
 ): Promise<ReadonlyMap<string, Sample>> {
+  const tasks = scaled?.running ?? []
   const queues = [...new Set(metrics.flatMap((m) => (m.metric === 'queue' ? [m.queue] : [])))]
   const depths = await Promise.all(
     queues.map(async (queue) => [queue, await ports.queueDepth?.(queue)] as const),
@@ -81,7 +89,7 @@ async function observe(
   return samplesOf(metrics, { tasks, usage, counts, depths: new Map(known) }, now, periodMs)
 }
 
-async function usageOf(tasks: Wanted['tasks'], { capacity, scope, log }: Ports) {
+async function usageOf(tasks: readonly Task[], { capacity, scope, log }: Ports) {
   const names = tasks.map(({ id, cluster }) => ({ arn: taskArn(scope, cluster, id), cluster, id }))
   try {
     return (await capacity.stats?.(names)) ?? new Map<string, Usage>()

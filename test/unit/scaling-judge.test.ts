@@ -164,6 +164,11 @@ describe('target tracking, out', () => {
     expect(line.minutes(3, { cpu: 100 })).toBe(4)
   })
 
+  test('whatever its name is', () => {
+    const line = new Timeline(target([{ ...cpu(50), name: '__proto__' }]), 2)
+    expect(line.minutes(3, { cpu: 100 })).toBe(4)
+  })
+
   test('of several policies the largest wins', () => {
     const line = new Timeline(target([cpu(50), memory(50)]), 2)
     expect(line.minutes(3, { cpu: 70, memory: 120 })).toBe(5)

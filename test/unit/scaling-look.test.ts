@@ -167,7 +167,7 @@ describe('at rest', () => {
     expect(readWanted(shop).metrics).toEqual([])
     shop.register({ MaxCapacity: 3 })
     expect(readWanted(shop).metrics).toEqual([{ metric: 'cpu' }])
-    expect(readWanted(shop).tasks).toHaveLength(2)
+    expect(readWanted(shop).scaled?.running).toHaveLength(2)
   })
 
   test('a target goes with its service', () => {
