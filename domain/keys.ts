@@ -133,6 +133,35 @@ export const routeOf = ({ pk }: Key): Key => {
   return { pk: routesPartition({ account, region }), sk: name }
 }
 
-export type Kind = 'task' | 'service' | 'other'
+export const scheduleGroupsPartition = (s: Where) => `${root(s)}#schedule-groups`
+export const scheduleGroup = (s: Where, name: string): Key => ({ pk: scheduleGroupsPartition(s), sk: name })
+/** A schedule and its runs. */
+export const schedulePartition = (s: Where, group: string, name: string) =>
+  `${root(s)}#schedule#${group}/${name}`
+export const schedule = (s: Where, group: string, name: string): Key => ({
+  pk: schedulePartition(s, group, name),
+  sk: 'schedule',
+})
+export const RUNS = 'run#'
+/** In order of their firings. */
+export const run = (s: Where, group: string, name: string, id: string): Key => ({
+  pk: schedulePartition(s, group, name),
+  sk: `${RUNS}${id}`,
+})
+export const liveSchedulesPrefix = 'schedule#'
+export const liveSchedule = (s: Where, group: string, name: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(hash(`${group}/${name}`))),
+  lsk: `${liveSchedulesPrefix}${group}/${name}`,
+})
+/** Runs that have not ended. */
+export const liveRun = (s: Where, group: string, name: string, id: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(hash(`${group}/${name}/${id}`))),
+  lsk: `run#${group}/${name}#${id}`,
+})
+
+export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
-export const kindOf = ({ sk }: Key): Kind => (sk === 'task' || sk === 'service' ? sk : 'other')
+export const kindOf = ({ sk }: Key): Kind => {
+  if (sk === 'task' || sk === 'service' || sk === 'schedule') return sk
+  return sk.startsWith(RUNS) ? 'run' : 'other'
+}

@@ -7,6 +7,7 @@ import type {
   TaskDefinition,
   TaskOverride,
 } from '@aws-sdk/client-ecs'
+import type { Key } from './decision.ts'
 
 /** Records: what the table stores, each as one JSON value. Times are milliseconds since the epoch. */
 
@@ -80,6 +81,8 @@ export interface Task {
   startedBy?: string
   /** Name of the service one of whose slots it fills; that service hears of what becomes of it. */
   service?: string
+  /** The schedule's run that started it, which hears of its end. */
+  run?: Key
   tags?: Tag[]
   overrides?: TaskOverride
   network?: NetworkConfiguration

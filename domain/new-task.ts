@@ -1,4 +1,5 @@
 import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ecs'
+import type { Key } from './decision.ts'
 import type { Task, TaskDefinitionRecord } from './model.ts'
 import { hash } from './moment.ts'
 
@@ -19,6 +20,7 @@ export interface NewTask {
   readonly group?: string | undefined
   readonly startedBy?: string | undefined
   readonly service?: string | undefined
+  readonly run?: Key | undefined
   readonly deregistrationDelay?: number | undefined
   readonly tags?: Tag[] | undefined
   readonly overrides?: TaskOverride | undefined

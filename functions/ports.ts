@@ -1,11 +1,13 @@
 import type { Moment, Scope } from '../domain/decision.ts'
 import { moment } from '../domain/moment.ts'
 import type { Capacity, Queue, Store } from '../domain/ports.ts'
+import type { Letter } from '../domain/schedules/run-look.ts'
 import { openCapacity } from '../infra/capacity/drivers.ts'
 import { type Config, readConfig } from '../infra/config.ts'
 import { dynamoStore } from '../infra/dynamo.ts'
+import { type Delivered, letterBox } from '../infra/letters.ts'
 import { type Log, logAt } from '../infra/log.ts'
-import { sqsQueue } from '../infra/sqs.ts'
+import { sqsClient, sqsQueue } from '../infra/sqs.ts'
 
 /** All that a handler works with. The simulation passes its own. */
 export interface Ports {
@@ -18,6 +20,8 @@ export interface Ports {
   readonly log: Log
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
+  /** To the dead-letter queues of schedules. For the worker. */
+  readonly letters?: ((letter: Letter) => Promise<Delivered>) | undefined
   /** How many messages are visible in a queue; `undefined` where it can not be asked. For the scaler. */
   readonly queueDepth?: ((queue: string) => Promise<number | undefined>) | undefined
 }
@@ -27,6 +31,7 @@ export async function openPorts(config: Config = readConfig()): Promise<Ports> {
   return {
     store: dynamoStore(config),
     queue: sqsQueue(config),
+    letters: letterBox(config, sqsClient(config)),
     capacity: await openCapacity(config),
     clock: (seed) => moment(Date.now(), seed),
     scope: { account: config.account, region: config.region },

@@ -1,6 +1,6 @@
 import type { RunTaskRequest, RunTaskResponse, Tag } from '@aws-sdk/client-ecs'
 import { clusterName, taskArn } from '../arn.ts'
-import { type Change, type Decision, get, getAll, type Reading, type Stored } from '../decision.ts'
+import { type Change, type Decision, get, getAll, type Key, type Reading, type Stored } from '../decision.ts'
 import { DUE_AFTER_MS } from '../due.ts'
 import { clusterNotFound, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
@@ -17,9 +17,11 @@ import { taskAnswer } from './task-answer.ts'
 const HOUR_MS = 60 * 60_000
 /** How long one token stands for one call. */
 export interface TokenLife {
-  /** Tokens of requests and of queue messages are kept apart. */
-  readonly from: 'request' | 'message'
+  /** Tokens of requests, of queue messages and of schedules' runs are kept apart. */
+  readonly from: 'request' | 'message' | 'schedule'
   readonly ms: number
+  /** The schedule's run that hears of the end of its tasks. */
+  readonly run?: Key | undefined
 }
 /** A client's token: 24 hours (facts: ECS 3.2). */
 const REQUEST: TokenLife = { from: 'request', ms: 24 * HOUR_MS }
@@ -65,7 +67,7 @@ export function* runTask(
   }
   const ids = idsOf(token)
   const existing = known ? yield* getAll<Task>(ids.map((id) => keys.task(scope, id))) : []
-  const tasks = ids.map((id, n) => existing[n]?.record ?? asTask(id, token, input, definition))
+  const tasks = ids.map((id, n) => existing[n]?.record ?? asTask(id, token, input, definition, life.run))
   const tokenChange: Change = {
     key,
     expect: stored?.rev ?? 'absent',
@@ -120,10 +122,12 @@ function asTask(
   token: RunTaskToken,
   input: RunTaskRequest,
   definition: TaskDefinitionRecord,
+  run: Key | undefined,
 ): Task {
   return newTask(
     {
       id,
+      run,
       cluster: token.cluster,
       createdAt: token.createdAt,
       ...launchOn(input, definition),

@@ -15,7 +15,7 @@ export function decodeInput(
   rawText: string,
   rules: Rules = rulesFor(operation),
 ): unknown {
-  return validate(operation, parse(rawText), rules)
+  return validate(operation, parseJson(rawText), rules)
 }
 
 /** A reply as JSON: timestamps are epoch seconds with a fraction of milliseconds, unset members are left out. */
@@ -25,7 +25,8 @@ export function encodeOutput(operation: OperationSchema, value: unknown): string
 
 const rulesFor = (operation: OperationSchema) => (operation[1] === 'com.amazonaws.ecs' ? ecsRules : noRules)
 
-function parse(text: string): unknown {
+/** A body as JSON, refused where it is none. */
+export function parseJson(text: string): unknown {
   if (isDeeperThan(text, MAX_DEPTH)) throw serialization('Request is nested too deeply')
   try {
     return JSON.parse(text)

@@ -8,6 +8,7 @@ import type { Asker } from '../perform.ts'
 import type { Ports } from '../ports.ts'
 import { answerEcs, refusalOf } from './pipeline.ts'
 import { answerScaling } from './scaling.ts'
+import { isScheduler, refusedRest, schedulerEdge } from './scheduler.ts'
 import { answerUsage } from './usage.ts'
 
 export interface AppOptions {
@@ -57,6 +58,22 @@ export function app(options: AppOptions): Hono {
   const askerOf = ({ accessKeyId }: Verified, seed: string): Asker => ({
     caller: `arn:aws:iam::${ports.scope.account}:user/${accessKeyId}`,
     seed,
+  })
+
+  const scheduler = schedulerEdge({ seconds: local !== undefined }, ports)
+  edge.all('*', async (c, next) => {
+    if (!isScheduler(new URL(c.req.url).pathname)) return next()
+    const request = await passed(c)
+    const seed = randomUUID()
+    try {
+      const signed = verifySignature({ ...request, url: request.target }, options.keys, ports.clock(seed).now)
+      judgeScope(signed, 'scheduler', ports.scope.region)
+      const asked = { ...request, body: textOf(request.body) }
+      const text = await scheduler(asked, askerOf(signed, seed))
+      return new Response(text, { headers: { ...headersOf(seed), 'content-type': 'application/json' } })
+    } catch (error) {
+      return refusedRest(refusalOf(error, ports), headersOf(seed))
+    }
   })
 
   edge.post('*', async (c) => {
