@@ -4,7 +4,7 @@ import { taskIdOf } from '../../domain/new-task.ts'
 import type { Body, Ground } from '../../infra/capacity/simulated.ts'
 import type { Accepted, Letter } from './clients.ts'
 import { type Judge, tasksOf } from './invariants.ts'
-import { judgeServices, unrestOfServices } from './services-at-rest.ts'
+import { unrestOfServices } from './services-at-rest.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth } from './world.ts'
 
@@ -59,7 +59,6 @@ export function judgeRest(judge: Judge, scene: Scene): void {
   const tokens = scene.store.all().filter(({ key }) => key.sk === 'run-task') as Stored<RunTaskToken>[]
   judgeCalls(judge, tasks, tokens, scene)
   judgeLetters(judge, tasks, tokens, scene)
-  judgeServices(judge, scene)
   for (const task of tasks.values()) judgeExitCodes(judge, task, scene)
   for (const id of scene.ground.places.keys()) {
     if (tasks.get(id)?.lastStatus !== 'RUNNING')

@@ -30,7 +30,7 @@ export interface Mood {
 }
 
 /** So many stories have services; they take their time. */
-const SERVICES = 0.25
+const SERVICES = 0.2
 
 export function moodOf(random: Random): Mood {
   const calm = random.chance(0.1)

@@ -20,6 +20,7 @@ import { newQueue, type SimulatedQueue } from './queue.ts'
 import { randomOf } from './random.ts'
 import { NO_FAULTS, newScheduler, type Scheduler } from './scheduler.ts'
 import { keeper, openShop, repair, type Shop } from './services.ts'
+import { judgeServices } from './services-at-rest.ts'
 import { memoryStore } from './store.ts'
 import { newWorld } from './world.ts'
 
@@ -106,6 +107,7 @@ export async function play(
       stage,
       new Map(tasksOf(site.store).map(({ record }) => [record.id, record.desiredStatus])),
     )
+    judgeServices(judge, scene())
     judgeRest(judge, scene())
     over = true
   }
@@ -147,7 +149,10 @@ function newStory(
     now: scheduler.now,
     store,
     truth: () => world.truth,
-    queued: (wake) => [...wakes.messages()].filter(({ body }) => body === wakeBody(wake)).length,
+    queued(wake) {
+      const same = wakeBody(wake)
+      return [...wakes.messages()].filter(({ body }) => body === same).length
+    },
     calm: mood.calm,
     frozen: () => scheduler.slower(1_000),
     stopsAsked,
