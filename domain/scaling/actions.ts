@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts'
 import { canonical } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { type Input, invalid, notFound, type Output } from './api.ts'
-import { parseSchedule } from './firing.ts'
+import { firesAfter } from './firing.ts'
 import type { ScheduledAction } from './model.ts'
 import { byName } from './policies.ts'
 import {
@@ -73,12 +73,14 @@ function actionOf(
 }
 
 function judge(action: ScheduledAction, before: ScheduledAction | undefined, now: number): void {
-  const schedule = parseSchedule(action.schedule, action.timezone)
-  if (schedule.kind === 'at' && schedule.at <= now && action.schedule !== before?.schedule)
-    throw invalid(`The schedule ${action.schedule} lies in the past.`)
   if (action.endTime !== undefined && action.endTime <= (action.startTime ?? now))
     throw invalid(
       action.startTime === undefined ? 'EndTime lies in the past.' : 'StartTime must be before EndTime.',
+    )
+  // One that has fired may be put again as it is.
+  if (!firesAfter(action, now) && action.schedule !== before?.schedule)
+    throw invalid(
+      `The schedule ${action.schedule} does not fire any more: it lies in the past, or never comes.`,
     )
   if (action.min === undefined && action.max === undefined)
     throw invalid('At least one of MinCapacity and MaxCapacity is required in ScalableTargetAction.')

@@ -1,4 +1,4 @@
-import { lastFiring, parseSchedule } from './firing.ts'
+import { lastDue } from './firing.ts'
 import type { ScalableTarget, ScheduledAction } from './model.ts'
 
 /** What scheduled actions come to at one time. */
@@ -16,10 +16,7 @@ export interface Fired {
  */
 export function fire(target: ScalableTarget, now: number): Fired | undefined {
   const due = target.actions
-    .map((action) => ({
-      action,
-      at: lastFiring(scheduleOf(action), { ...action, from: action.createdAt }, now),
-    }))
+    .map((action) => ({ action, at: lastDue(action, now) }))
     .filter((one): one is { action: ScheduledAction; at: number } => one.at !== undefined)
     .sort((a, b) => a.at - b.at)
   const [first] = due
@@ -45,5 +42,3 @@ export function fire(target: ScalableTarget, now: number): Fired | undefined {
     }
   return { target: { ...target, actions, min, max }, name: action.name, description }
 }
-
-const scheduleOf = ({ schedule, timezone }: ScheduledAction) => parseSchedule(schedule, timezone)

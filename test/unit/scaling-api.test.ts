@@ -220,6 +220,24 @@ describe('scaling policies', () => {
     )
   })
 
+  test('of all targets are shown page by page, each once', () => {
+    const shop = new ScaledShop()
+    for (const serviceName of ['a', 'b', 'c']) {
+      shop.create({ serviceName })
+      shop.register({ ResourceId: `service/demo/${serviceName}`, MinCapacity: 0, MaxCapacity: 1 })
+      for (const PolicyName of ['x', 'y', 'z'])
+        shop.ask(putScalingPolicy, { ...onCpu(50), ResourceId: `service/demo/${serviceName}`, PolicyName })
+    }
+    const shown: string[] = []
+    let NextToken: string | undefined
+    do {
+      const page = shop.ask(describeScalingPolicies, { ...all, MaxResults: 2, NextToken })
+      shown.push(...page.ScalingPolicies!.map((p) => `${p.ResourceId?.split('/')[2]}${p.PolicyName}`))
+      NextToken = page.NextToken
+    } while (NextToken)
+    expect(shown).toEqual(['ax', 'ay', 'az', 'bx', 'by', 'bz', 'cx', 'cy', 'cz'])
+  })
+
   test('there is none without a target', () => {
     expect(said(() => new ScaledShop().track(50))).toMatch(
       /^ObjectNotFoundException: No scalable target registered/,
@@ -346,12 +364,16 @@ describe('scheduled actions', () => {
   })
 
   test.each([
-    ['at(2026-11-22T11:59:59)', {}, 'lies in the past'],
+    ['at(2026-11-22T11:59:59)', {}, 'does not fire any more'],
+    ['cron(0 0 31 2 ? *)', {}, 'does not fire any more'],
+    ['cron(0 0 1 1 ? 2025)', {}, 'does not fire any more'],
+    ['cron(0 0 * * * *)', {}, 'Invalid schedule expression'],
+    ['rate(5 seconds)', {}, 'Invalid schedule expression'],
     ['at(2026-13-01T00:00:00)', {}, 'Invalid schedule expression'],
     ['at(2026-02-30T00:00:00)', {}, 'Invalid schedule expression'],
     ['rate(0 minutes)', {}, 'Invalid schedule expression'],
     ['rate(2 minute)', {}, 'Invalid schedule expression'],
-    ['rate(1 minute)', { Timezone: 'Mars/Base' }, "Unknown time zone 'Mars/Base'"],
+    ['rate(1 minute)', { Timezone: 'Mars/Base' }, "the time zone 'Mars/Base' is not in the IANA database"],
     ['rate(1 minute)', { ScalableTargetAction: {} }, 'At least one of MinCapacity and MaxCapacity'],
     [
       'rate(1 minute)',

@@ -188,8 +188,8 @@ describe('target tracking, in', () => {
     expect(line.minute({ cpu: 30 })).toBe(3)
   })
 
-  test('46 of 50 is not below nine tenths', () => {
-    expect(new Timeline(target([cpu(50)]), 4).minutes(30, { cpu: 46 })).toBe(4)
+  test('46 of 50 is not below nine tenths, though 19 of 20 tasks would do', () => {
+    expect(new Timeline(target([cpu(50)], { max: 20 }), 20).minutes(30, { cpu: 46 })).toBe(20)
   })
 
   test('at most half at a time: 10 tasks that want 1 are 5, and after the cooldown 3', () => {
@@ -214,6 +214,8 @@ describe('target tracking, in', () => {
     expect(line.minutes(20, { cpu: 10, memory: 50 })).toBe(4)
     // The more careful of them: ceil(4 x 30 / 50) = 3.
     expect(line.minutes(15, { cpu: 10, memory: 30 })).toBe(3)
+    const many = new Timeline(target([cpu(50), memory(50)], { max: 20 }), 20)
+    expect(many.minutes(20, { cpu: 10, memory: 47 })).toBe(20)
   })
 
   test('one that may not scale in has no voice, and alone moves nothing', () => {
@@ -271,6 +273,8 @@ describe('from zero', () => {
     const line = new Timeline(target([queue(10)], idle), 0)
     line.startsAtOnce = false
     expect(line.minutes(10, { 'queue jobs': 500 })).toBe(1)
+    line.running = 1
+    expect([500, 500, 150].map((value) => line.minute({ 'queue jobs': value }))).toEqual([1, 1, 15])
   })
 })
 
@@ -313,6 +317,18 @@ describe('step scaling', () => {
     const plan = { ...add([[undefined, 0, -1]]), Cooldown: 120 }
     const line = new Timeline(alarmed('CPUUtilization below 20', plan), 5)
     expect([10, 10, 10, 10, 10].map((value) => line.minute({ cpu: value }))).toEqual([4, 4, 3, 3, 2])
+  })
+
+  test('what it adds is not taken away at once by a target that was long low', () => {
+    const aim = alarmed('queue/jobs above 100', add([[0, undefined, 3]]), { min: 2 })
+    const line = new Timeline({ ...aim, policies: [cpu(50), ...aim.policies] }, 2)
+    line.minutes(20, { cpu: 10, 'queue jobs': 0 })
+    expect(line.minute({ cpu: 10, 'queue jobs': 100 })).toBe(5)
+    expect(line.minutes(14, { cpu: 10, 'queue jobs': 0 })).toBe(5)
+    expect(line.minute({ cpu: 10, 'queue jobs': 0 })).toBe(3)
+    // Long low, and blocked by the cooldown of a scale-in: what comes then begins anew too.
+    expect(line.minute({ cpu: 10, 'queue jobs': 100 })).toBe(6)
+    expect(line.minutes(14, { cpu: 10, 'queue jobs': 0 })).toBe(6)
   })
 
   test('to exactly as many; without its tag never', () => {

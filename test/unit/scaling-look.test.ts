@@ -145,6 +145,24 @@ describe('a scaling activity', () => {
   })
 })
 
+test('a deployment in progress lets nothing be scaled in; what is DRAINING is left alone', () => {
+  const shop = new Scaling(4)
+  shop.register()
+  shop.track(50)
+  shop.reconcile((s) => ({
+    ...s,
+    deployments: s.deployments.map((d) => ({ ...d, rolloutState: 'IN_PROGRESS' as const })),
+  }))
+  for (let minute = 1; minute <= 20; minute++) shop.pass(minute, { cpu: 10 })
+  expect(shop.service.desiredCount).toBe(4)
+  shop.settled()
+  shop.pass(21, { cpu: 10 })
+  expect(shop.service.desiredCount).toBe(2)
+  shop.remove(true)
+  for (const minute of [22, 23, 24, 25]) shop.pass(minute, { cpu: 90 })
+  expect(shop.service).toMatchObject({ status: 'DRAINING', desiredCount: 0 })
+})
+
 describe('at rest', () => {
   test('a service at its target, or at zero, costs no write', () => {
     for (const [desired, figures] of [
@@ -263,6 +281,22 @@ describe('scheduled actions', () => {
     expect(shop.service.desiredCount).toBe(2)
     shop.pass(5)
     expect(shop.service.desiredCount).toBe(4)
+  })
+
+  test('by the calendar of a zone: to zero at eight in the evening, back at eight on weekdays', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    const Timezone = 'America/New_York'
+    const night = at('night', 'cron(0 20 * * ? *)', { MinCapacity: 0, MaxCapacity: 0 }, { Timezone })
+    const day = at('day', 'cron(0 8 ? * MON-FRI *)', { MinCapacity: 2, MaxCapacity: 9 }, { Timezone })
+    shop.ask(putScheduledAction, night)
+    shop.ask(putScheduledAction, day)
+    // 2026-11-22 is a Sunday, and noon in UTC is seven in the morning there.
+    const hours = [1, 12, 13, 24, 25].map((hour) => {
+      shop.pass(hour * 60)
+      return shop.service.desiredCount
+    })
+    expect(hours).toEqual([2, 2, 0, 0, 2])
   })
 
   test('suspended they do nothing and are not made up for; contradicting bounds fail by name', () => {
