@@ -273,7 +273,10 @@ export const breakages: Record<string, Broken> = {
         ...ports.store,
         async write(change) {
           if (!isRoute(change.key)) return ports.store.write(change)
-          await scheduler.sleep(10_000)
+          const there = tasksIn(truth.get([change.key])[0]?.record as Route | undefined)
+          if (tasksIn(change.record as Route).every((id) => there.includes(id)))
+            return ports.store.write(change)
+          await scheduler.sleep(20_000)
           return ports.store.write({ ...change, expect: truth.get([change.key])[0]?.rev ?? 'absent' })
         },
       },
