@@ -1,7 +1,7 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import { Unavailable } from '../domain/ports.ts'
+import { queueOf } from '../domain/schedules/queue.ts'
 import type { Letter } from '../domain/schedules/run-look.ts'
-import { queueOf } from '../domain/schedules/target.ts'
 
 export type Delivered = { readonly undeliverable?: string | undefined }
 

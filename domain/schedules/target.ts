@@ -7,6 +7,7 @@ import { decodeInput } from '../wire/codec.ts'
 import { type SchemaRef, shapeOf } from '../wire/shapes.ts'
 import { invalid } from './api.ts'
 import { MISSED, OVERLAPS, tagsOf, UNIVERSAL } from './firing.ts'
+import { queueOf } from './queue.ts'
 
 /** What a schedule calls (facts: ECS 12.1): RunTask on a cluster, or RunTask or UpdateService as a universal target. */
 export type Asked =
@@ -82,15 +83,6 @@ function judgeTags(target: Target): void {
     if (value !== undefined && !values.includes(value))
       throw invalid(`The tag ${key} is '${value}', and can be ${values.join(', ')}.`)
   }
-}
-
-/** Account and name of a queue; `undefined` for what is none, and for a FIFO queue. */
-export function queueOf(arnOrUrl: string): { account: string; name: string } | undefined {
-  const [, account, name] =
-    /^arn:aws[a-z-]*:sqs:[a-z0-9-]+:(\d{12}):([\w-]{1,80})$/.exec(arnOrUrl) ??
-    /^https?:\/\/[^/]+\/(\d{12})\/([\w-]{1,80})$/.exec(arnOrUrl) ??
-    []
-  return account && name ? { account, name } : undefined
 }
 
 /** The request that a firing makes. Throws what the request's own service says of an Input that is none. */

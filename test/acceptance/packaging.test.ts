@@ -78,7 +78,7 @@ describe('npm run package', () => {
         for (const action of [statement.Action].flat()) expect(action).toMatch(/^[a-z]+:[A-Za-z]+$/)
         for (const resource of [statement.Resource].flat()) {
           const text = JSON.stringify(resource)
-          // Names one table, index, queue or log group; only the streams inside a log group, and the queues to scale by, are any.
+          // Names one table, index, queue or log group; only the streams inside a log group, the queues to scale by and dead-letter queues, are any.
           expect(text).toMatch(/Fn::(GetAtt|Sub)/)
           expect(text.replace(/:\*"}$/, '"}')).not.toContain('*')
         }
