@@ -1,4 +1,5 @@
 import { type Change, type Decision, getAll, list, query, type Reading, type Stored } from '../decision.ts'
+import { unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Call } from '../operations/call.ts'
 import { encodePage, isText, parsePage } from '../operations/paging.ts'
@@ -31,6 +32,10 @@ export function* describeScalingActivities(
   call: Call,
 ): Reading<Decision<Output<'DescribeScalingActivities'>>> {
   judgeNamespace(input)
+  if (input.IncludeNotScaledActivities)
+    throw unsupported(
+      'Slipway keeps only activities that scaled something: leave IncludeNotScaledActivities out.',
+    )
   const after = parsePage(input.NextToken, isText, invalidToken)
   const limit = input.MaxResults ?? PAGE
   const { items, next } =

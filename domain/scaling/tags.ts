@@ -20,8 +20,11 @@ export function checkTags(tags: Tags): void {
   if (names.some((key) => key === '' || key.length > 128)) throw invalid('A tag key has 1 to 128 characters.')
   if (Object.values(tags).some((value) => value.length > 256))
     throw invalid('A tag value has 256 characters at most.')
+  if (names.length > MOST) throw tooMany()
   judgeAlarms(tags)
 }
+
+const tooMany = () => new Refusal('TooManyTagsException', `A scalable target can have ${MOST} tags at most.`)
 
 export function* tagResource(
   input: Input<'TagResource'>,
@@ -31,10 +34,7 @@ export function* tagResource(
   const stored = yield* tagged(input.ResourceARN, call)
   checkTags(given)
   const tags = { ...stored.record.tags, ...given }
-  if (Object.keys(tags).length > MOST)
-    throw new Refusal('TooManyTagsException', `A scalable target can have ${MOST} tags at most.`, {
-      ResourceName: input.ResourceARN,
-    })
+  checkTags(tags)
   return { reply: {}, changes: [saving(stored, { ...stored.record, tags }, call)] }
 }
 

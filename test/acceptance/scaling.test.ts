@@ -113,8 +113,8 @@ const activities = async (service: string) => {
 
 describe.concurrent('scaling with real containers', () => {
   test('a service that burns CPU is scaled out, and in again when it is quiet', async () => {
-    // Half a minute of work from the service's start, whichever task does it.
-    const until = Math.floor(Date.now() / 1_000) + 30
+    // Three quarters of a minute of work from the service's start, whichever task does it.
+    const until = Math.floor(Date.now() / 1_000) + 45
     await create(
       'burns',
       `while [ $(date +%s) -lt ${until} ]; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done; sleep 600 & wait`,
@@ -126,8 +126,8 @@ describe.concurrent('scaling with real containers', () => {
     await track('burns', {
       PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
     })
-    await running('burns', 3, 45)
-    await running('burns', 1, 90)
+    await running('burns', 3, 60)
+    await running('burns', 1, 120)
     const { serviceDeployments } = await it0.ecs.send(
       new ListServiceDeploymentsCommand({ cluster: 'demo', service: 'burns' }),
     )
@@ -138,7 +138,7 @@ describe.concurrent('scaling with real containers', () => {
     }, 10)
     expect(told[0]).toEqual(['Setting desired count to 1.', 'Successful'])
     expect(told.at(-1)?.[0]).toMatch(/^Setting desired count to [23]\.$/)
-  }, 180_000)
+  }, 240_000)
 
   test('a service follows a queue from zero, and back when it is empty', async () => {
     const { QueueUrl } = await it0.sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }))
@@ -162,10 +162,10 @@ describe.concurrent('scaling with real containers', () => {
           Entries: Array.from({ length: 10 }, (_, i) => ({ Id: `${i}`, MessageBody: 'job' })),
         }),
       )
-    await running('works', 3, 45)
+    await running('works', 3, 60)
     await it0.sqs.send(new PurgeQueueCommand({ QueueUrl }))
-    await running('works', 0, 90)
-  }, 180_000)
+    await running('works', 0, 120)
+  }, 240_000)
 })
 
 describe('scaling that is ended', () => {

@@ -397,6 +397,12 @@ test('there are no activities before anything was scaled', () => {
   expect(new ScaledShop().ask(describeScalingActivities, all)).toEqual({ ScalingActivities: [] })
 })
 
+test('activities that scaled nothing are not kept, and asking for them is refused by name', () => {
+  const ask = () =>
+    new ScaledShop().ask(describeScalingActivities, { ...all, IncludeNotScaledActivities: true })
+  expect(said(ask)).toMatch(/^UnsupportedFeatureException: .*IncludeNotScaledActivities/)
+})
+
 describe('an SDK client', () => {
   const store = memoryStore({ now: () => NOON, lagMs: () => 0 })
   const ports: Ports = {
