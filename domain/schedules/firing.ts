@@ -34,19 +34,16 @@ export function beginOf(schedule: Schedule, times: Times, firing: number): numbe
   return firing + Math.floor(share * window)
 }
 
-/** A clock that was far ahead and is set back: firings from now on count again, and those that had a run have one. */
-const seenBy = ({ seen }: Schedule, now: number) => (seen > now + SKEW_MS ? now : seen)
-
 export interface Next {
   readonly firing: number
   readonly at: number
 }
 
 /** The firing that a schedule waits for. */
-export function upcoming(schedule: Schedule, now: number): Next | undefined {
+export function upcoming(schedule: Schedule): Next | undefined {
   if (schedule.gone || schedule.state === 'DISABLED') return undefined
   const times = timesOf(schedule)
-  const firing = nextFiring(times, seenBy(schedule, now))
+  const firing = nextFiring(times, schedule.seen)
   return firing === undefined ? undefined : { firing, at: beginOf(schedule, times, firing) }
 }
 
@@ -55,7 +52,7 @@ export function upcoming(schedule: Schedule, now: number): Next | undefined {
  * they come to this one run (catch up), or the lot is skipped if this one is late too (tag `slipway:missed` = `skip`).
  */
 export function firingNow(schedule: Schedule, now: number): (Next & { missed?: Missed }) | undefined {
-  const first = upcoming(schedule, now)
+  const first = upcoming(schedule)
   if (!first || first.at > now) return undefined
   const times = timesOf(schedule)
   let firing = lastFiring(times, first.firing, now)
@@ -107,8 +104,12 @@ function tagsIn(input: string | undefined): Record<string, string>[] {
 export const overlapOf = (target: Target) => (tagsOf(target).get('slipway:overlap') ?? 'allow') as Overlap
 const skipsMissed = (target: Target) => tagsOf(target).get('slipway:missed') === 'skip'
 
-/** The schedule after what is to fire now has been decided; the same one where nothing is. */
+/**
+ * The schedule after what is to fire now has been decided; the same one where nothing is. When a clock that was far ahead is
+ * set back, firings from now on count again; those that had a run have one, and get no second.
+ */
 export function fire(schedule: Schedule, now: number): Schedule {
+  if (schedule.seen > now + SKEW_MS) return { ...schedule, seen: now }
   const next = firingNow(schedule, now)
   if (!next) return schedule
   const late = now - next.at > LATE_MS && skipsMissed(schedule.target)

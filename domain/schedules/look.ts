@@ -43,7 +43,7 @@ export function* lookAtSchedule(wake: Wake, wrote: boolean, call: Call): Reading
   for (const run of yield* getAll<Run>(stored.record.open.map(({ id }) => keys.run(scope, group, name, id))))
     if (run) runs.set(run.record.id, run)
 
-  const schedule = finish(fire(settle(stored.record, runs), moment.now), moment.now)
+  const schedule = finish(fire(settle(stored.record, runs), moment.now))
   const own = ownChange(stored, schedule, moment.now)
   const changed = schedule.open.flatMap(
     (opened) => changeOf(schedule, opened, runs.get(opened.id), call) ?? [],
@@ -51,7 +51,7 @@ export function* lookAtSchedule(wake: Wake, wrote: boolean, call: Call): Reading
   const reply = { again: own !== undefined || changed.length > 0, wrote: own !== undefined }
   if (reply.again)
     return { reply, changes: own ? [own, ...changed] : changed, effects: changed.flatMap(wakeOf) }
-  const next = upcoming(schedule, moment.now)
+  const next = upcoming(schedule)
   if (!next || next.at - moment.now > MOST_DELAY_MS || !(wrote || wake.look === stored.rev)) return { reply }
   const delaySeconds = Math.max(0, Math.ceil((next.at - moment.now) / 1_000))
   return { reply, effects: [{ effect: 'wake', wake: { key: wake.key, look: stored.rev }, delaySeconds }] }
@@ -72,10 +72,10 @@ function settle(schedule: Schedule, runs: ReadonlyMap<string, Stored<Run>>): Sch
 }
 
 /** ActionAfterCompletion: what will not fire again and has nothing open is deleted (facts: ECS 12.1). */
-function finish(schedule: Schedule, now: number): Schedule {
+function finish(schedule: Schedule): Schedule {
   const { deleteAfterwards, open, state } = schedule
   const over = deleteAfterwards && !schedule.gone && open.length === 0 && state === 'ENABLED'
-  return over && !upcoming(schedule, now) ? gone(schedule) : schedule
+  return over && !upcoming(schedule) ? gone(schedule) : schedule
 }
 
 function ownChange(stored: Stored<Schedule>, schedule: Schedule, now: number): Change<Schedule> | undefined {
@@ -100,7 +100,7 @@ export function dueOfSchedule(
   moving: boolean,
   now: number,
 ): number | undefined {
-  const next = upcoming(schedule, now)
+  const next = upcoming(schedule)
   const [oldest] = schedule.open
   const wanted = Math.min(
     next === undefined

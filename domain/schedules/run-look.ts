@@ -1,3 +1,4 @@
+import type { RunTaskRequest } from '@aws-sdk/client-ecs'
 import type { Target } from '@aws-sdk/client-scheduler'
 import { clusterName } from '../arn.ts'
 import {
@@ -14,7 +15,7 @@ import { dueOf } from '../due.ts'
 import { Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Task } from '../model.ts'
-import { hash } from '../moment.ts'
+import { hash, moment } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { MESSAGE, runTask } from '../operations/run-task.ts'
 import { updateService } from '../operations/services.ts'
@@ -76,7 +77,7 @@ function storing(
   }: { changes?: readonly Change[]; effects?: readonly Effect[]; due?: number } = {},
 ): Decision<RunLooked> {
   const own = runChange(stored.key, stored.rev, run, call, due)
-  return { reply: { again: true, wrote: true }, changes: [...changes, own], effects }
+  return { reply: { again: true, wrote: true }, changes: [own, ...changes], effects }
 }
 
 function* begin(stored: Stored<Run>, mine: boolean, call: Call): Reading<Decision<RunLooked>> {
@@ -89,55 +90,82 @@ function* begin(stored: Stored<Run>, mine: boolean, call: Call): Reading<Decisio
     const delaySeconds = Math.ceil((run.nextAttemptAt - now) / 1_000)
     return { reply: DONE, effects: [{ effect: 'wake', wake: { key, look: rev }, delaySeconds }] }
   }
+  return yield* orRefused(stored, callTarget(stored, call), call)
+}
+
+/** What its target says no to is tried again, or is the end of the run. */
+function* orRefused(
+  stored: Stored<Run>,
+  calling: Reading<Decision<RunLooked>>,
+  call: Call,
+): Reading<Decision<RunLooked>> {
   try {
-    return yield* callTarget(stored, call)
+    return yield* calling
   } catch (error) {
     if (!(error instanceof Refusal) || error.status >= 500) throw error
-    const next = refused(run, error, now)
+    const next = refused(stored.record, error, call.moment.now)
     const due = next.nextAttemptAt === undefined ? undefined : next.nextAttemptAt + 60_000
     return storing(stored, next, call, due === undefined ? {} : { due })
   }
 }
 
-/**
- * Tasks start under a token that follows from the run, so that a call that was stored and not heard of is found again. The
- * number of an attempt grows only when nothing was stored: the same token always comes with the same request.
- */
+/** Who wrote that the tasks are there may have died before they were. */
+function* makeMissing(stored: Stored<Run>, call: Call): Reading<Decision<RunLooked>> {
+  const run = stored.record
+  const asked = askedOf(run.target, run.schedule, contextOf(run, call.scope))
+  if (asked.asks !== 'runTask') throw new Error(`The run ${run.id} has tasks and a target that starts none`)
+  const { changes = [], effects = [] } = yield* startTasks(stored, asked.input, call)
+  return { reply: { again: true, wrote: false }, changes, effects }
+}
+
+/** A task's record outlives this by far: one that is missing later was not forgotten on the way. */
+const MAKES_TASKS_MS = 24 * 60 * 60_000
+
 function* callTarget(stored: Stored<Run>, call: Call): Reading<Decision<RunLooked>> {
   const { now } = call.moment
-  const { attempts, nextAttemptAt: _, why: __, ...run } = stored.record
+  const { nextAttemptAt: _, why: __, ...run } = stored.record
   const asked = askedOf(run.target, run.schedule, contextOf(stored.record, call.scope))
-  const by: Call = { ...call, scope: { ...call.scope, caller: run.target.RoleArn ?? call.scope.caller } }
   if (asked.asks === 'updateService') {
-    const { changes, effects } = yield* updateService(asked.input, by)
+    const { changes = [], effects = [] } = yield* updateService(asked.input, inNameOf(run, call))
     const why = `The desired count of ${asked.input.service} was set to ${asked.input.desiredCount}.`
-    const done: Run = { ...run, attempts, status: 'SUCCEEDED', startedAt: now, endedAt: now, why }
-    return storing(stored, done, call, { changes: changes ?? [], effects: effects ?? [] })
+    const done: Run = { ...run, status: 'SUCCEEDED', startedAt: now, endedAt: now, why }
+    const last = storing(stored, done, call, { effects })
+    return { ...last, changes: [...changes, ...(last.changes ?? [])] }
   }
-  const life = { from: 'schedule' as const, ms: MESSAGE.ms, run: { pk: stored.key.pk, sk: stored.key.sk } }
-  const input = { ...asked.input, clientToken: hash(`${stored.key.pk}/${run.id}`) }
-  const { reply, changes, effects } = yield* runTask(input, by, life)
+  const { reply, changes = [], effects = [] } = yield* startTasks(stored, asked.input, call)
   const going: Run = {
     ...run,
-    attempts,
     status: 'RUNNING',
     startedAt: now,
-    cluster: clusterName(input.cluster),
+    cluster: clusterName(asked.input.cluster),
     tasks: (reply.tasks ?? []).map(({ taskArn = '' }) => taskArn.split('/').at(-1)!),
   }
-  return storing(stored, going, call, {
-    changes: changes ?? [],
-    effects: effects ?? [],
-    due: untold(now, now),
-  })
+  // First, so that who decides on what has changed since makes nothing; whoever finds tasks missing makes them.
+  return storing(stored, going, call, { changes, effects, due: untold(now, now) })
+}
+
+const inNameOf = ({ target }: Run, call: Call): Call => ({
+  ...call,
+  scope: { ...call.scope, caller: target.RoleArn ?? call.scope.caller },
+})
+
+/**
+ * RunTask under a token and a seed that follow from the run: whoever decides it, and however often, names the same tasks. The
+ * number of an attempt grows only when nothing was stored, so that the same token always comes with the same request.
+ */
+function startTasks({ key, record: run }: Stored<Run>, input: RunTaskRequest, call: Call) {
+  const token = hash(`${key.pk}/${run.id}`)
+  const life = { from: 'schedule' as const, ms: MESSAGE.ms, run: { pk: key.pk, sk: key.sk } }
+  const by = { ...inNameOf(run, call), moment: moment(call.moment.now, token) }
+  return runTask({ ...input, clientToken: token }, by, life)
 }
 
 /** Backs off from a second, doubling, to eight minutes: 185 tries take a day. */
 function refused(run: Run, { type, message }: Refusal, now: number): Run {
   const { MaximumRetryAttempts = MOST_ATTEMPTS, MaximumEventAgeInSeconds = MOST_AGE_S } =
     run.target.RetryPolicy ?? {}
-  const { nextAttemptAt: _, ...rest } = run
-  const next: Run = { ...rest, attempts: run.attempts + 1, why: `${type}: ${message}` }
+  const { nextAttemptAt: _, tasks: __, startedAt: ___, ...rest } = run
+  const next: Run = { ...rest, status: 'DUE', attempts: run.attempts + 1, why: `${type}: ${message}` }
   const at = now + Math.min(MOST_WAIT_MS, 1_000 * 2 ** run.attempts)
   const exhausted =
     run.attempts >= MaximumRetryAttempts
@@ -164,27 +192,29 @@ const replaced = (run: Run, now: number): Run => ({
 
 /** Its tasks, until the last has stopped; when it is to make room, they are told to. */
 function* watch(stored: Stored<Run>, call: Call): Reading<Decision<RunLooked>> {
-  const { scope, moment } = call
+  const { scope, moment: at } = call
   const run = stored.record
   const found = yield* getAll<Task>((run.tasks ?? []).map((id) => keys.task(scope, id)))
   const there = found.filter((task) => task !== undefined)
+  if (there.length < found.length && at.now - (run.startedAt ?? 0) < MAKES_TASKS_MS)
+    return yield* orRefused(stored, makeMissing(stored, call), call)
   const live = there.filter(({ record }) => record.lastStatus !== 'STOPPED')
   if (live.length === 0) {
     const tasks = there.map(({ record }) => record)
-    return storing(stored, run.replaced ? replaced(run, moment.now) : over(run, tasks, moment.now), call)
+    return storing(stored, run.replaced ? replaced(run, at.now) : over(run, tasks, at.now), call)
   }
   const leaving = run.replaced ? live.filter(({ record }) => record.desiredStatus === 'RUNNING') : []
   if (leaving.length > 0) {
     const changes = leaving.map((task): Change<Task> => {
       const why = `Replaced by a later firing of the schedule ${run.schedule}`
-      const { task: told } = toStop(task.record, 'UserInitiated', why, moment.now, 'stop')
+      const { task: told } = toStop(task.record, 'UserInitiated', why, at.now, 'stop')
       const record = { ...told, version: task.record.version + 1 }
       return {
         key: task.key,
         expect: task.rev,
         record,
         list: task.list,
-        due: dueOf(task.due, true, moment.now),
+        due: dueOf(task.due, true, at.now),
       }
     })
     const effects = changes.map(
@@ -195,8 +225,8 @@ function* watch(stored: Stored<Run>, call: Call): Reading<Decision<RunLooked>> {
     )
     return { reply: { again: true, wrote: false }, changes, effects }
   }
-  if (stored.due === undefined || stored.due > moment.now) return { reply: DONE }
-  return storing(stored, run, call, { due: untold(run.startedAt ?? run.decidedAt, moment.now) })
+  if (stored.due === undefined || stored.due > at.now) return { reply: DONE }
+  return storing(stored, run, call, { due: untold(run.startedAt ?? run.decidedAt, at.now) })
 }
 
 /** Its exit code is the first that is not 0 of an essential container, and 0 only where all are. */
