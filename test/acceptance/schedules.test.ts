@@ -8,10 +8,20 @@ import {
 import {
   CreateScheduleCommand,
   type CreateScheduleCommandInput,
+  CreateScheduleGroupCommand,
   DeleteScheduleCommand,
+  DeleteScheduleGroupCommand,
   GetScheduleCommand,
+  GetScheduleGroupCommand,
+  ListScheduleGroupsCommand,
+  ListSchedulesCommand,
+  ListTagsForResourceCommand,
   SchedulerClient,
+  TagResourceCommand,
+  UntagResourceCommand,
+  UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler'
+import { CreateQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import { SignatureV4 } from '@smithy/signature-v4'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -194,4 +204,164 @@ describe('a schedule', () => {
       $metadata: { httpStatusCode: 404 },
     })
   }, 60_000)
+
+  it('fires each few seconds through a kill -9 of Slipway, none doubled', async () => {
+    const definition = await register('steady', 'echo tick; sleep 0.2')
+    await create('steady', definition)
+    await eventually(async () => ((await runsOf('steady')).length >= 3 ? true : undefined))
+    await it0.kill()
+    const killed = Date.now()
+    await new Promise((next) => setTimeout(next, 7_000))
+    await it0.start()
+    const started = Date.now()
+    await eventually(async () => {
+      const after = (await runsOf('steady')).filter((r) => Date.parse(r.scheduledTime) > started)
+      return after.length >= 3 ? true : undefined
+    })
+    await remove('steady')
+    const runs = await eventually(async () => {
+      const all = await runsOf('steady')
+      return all.every((r) => r.endedAt) ? all : undefined
+    })
+    const firings = runs.map((r) => Date.parse(r.scheduledTime)).sort((a, b) => a - b)
+    expect(new Set(firings).size).toBe(runs.length)
+    // Every firing from the first to the last has a run, or is told of by the one that caught up.
+    const told = runs.reduce((sum, r) => sum + 1 + (r.missed?.count ?? 0), 0)
+    expect(told).toBe((firings.at(-1)! - firings[0]!) / 3_000 + 1)
+    expect(firings.filter((f) => f > killed && f < started - 3_000).length).toBeLessThanOrEqual(1)
+    // One task for each, by the word of ECS's own lists.
+    expect(runs.map((r) => r.status)).toEqual(runs.map(() => 'SUCCEEDED'))
+    expect(runs.every((r) => r.taskArns.length === 1)).toBe(true)
+    expect((await tasksStartedBy('steady')).sort()).toEqual(runs.flatMap((r) => r.taskArns).sort())
+  }, 180_000)
+
+  it('does not run beside itself where that is forbidden, by the word of the engine', async () => {
+    const definition = await register('alone', 'sleep 7')
+    await create('alone', definition, {}, { 'slipway:overlap': 'forbid' })
+    let most = 0
+    const runs = await eventually(async () => {
+      const all = await runsOf('alone')
+      const going = await Promise.all(all.flatMap((r) => r.taskArns).map(containersOf))
+      most = Math.max(most, going.flat().filter((c) => c.State === 'running').length)
+      return all.filter((r) => r.startedAt).length >= 3 ? all : undefined
+    })
+    await remove('alone')
+    expect(most).toBe(1)
+    const skipped = runs.filter((r) => r.status === 'SKIPPED')
+    expect(skipped.length).toBeGreaterThanOrEqual(2)
+    expect(skipped[0]!.why).toContain('slipway:overlap is forbid')
+  }, 120_000)
+
+  it('tells a dead-letter queue of a target that can not run, and why', async () => {
+    const { QueueUrl } = await it0.sqs.send(new CreateQueueCommand({ QueueName: 'schedule-dead' }))
+    await create('broken', 'nobody-knows', {
+      ScheduleExpression: `at(${new Date(Date.now() + 2_000).toISOString().slice(0, 19)})`,
+      ActionAfterCompletion: 'DELETE',
+      Target: {
+        DeadLetterConfig: { Arn: 'arn:aws:sqs:us-east-1:000000000000:schedule-dead' },
+        RetryPolicy: { MaximumRetryAttempts: 1 },
+      },
+    })
+    const message = await eventually(async () => {
+      const out = await it0.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MessageAttributeNames: ['All'], WaitTimeSeconds: 1 }),
+      )
+      return out.Messages?.[0]
+    })
+    expect(JSON.parse(message.Body!)).toMatchObject({ taskDefinition: 'nobody-knows' })
+    expect(message.MessageAttributes).toMatchObject({
+      ERROR_CODE: { StringValue: 'ClientException' },
+      ERROR_MESSAGE: { StringValue: 'TaskDefinition not found.' },
+      RETRY_ATTEMPTS: { StringValue: '1' },
+      SCHEDULE_ARN: { StringValue: 'arn:aws:scheduler:us-east-1:000000000000:schedule/default/broken' },
+    })
+    const run = await eventually(async () => {
+      const [only] = await runsOf('broken')
+      return only?.deadLetter?.state === 'sent' ? only : undefined
+    })
+    expect(run).toMatchObject({
+      status: 'FAILED',
+      attempts: 2,
+      why: 'ClientException: TaskDefinition not found.',
+    })
+    await expect(scheduler.send(new GetScheduleCommand({ Name: 'broken' }))).rejects.toThrow('does not exist')
+  }, 60_000)
+
+  it('runs when it is asked to', async () => {
+    const definition = await register('asked', 'exit 0')
+    await create('asked', definition, { State: 'DISABLED' })
+    const { runId } = await ask('POST', '/_slipway/schedules/default/asked/run')
+    const run = await eventually(async () => (await runsOf('asked')).find((r) => r.endedAt))
+    expect(run).toMatchObject({ runId, manual: true, status: 'SUCCEEDED', exitCode: 0 })
+  }, 60_000)
+})
+
+describe('the wire', () => {
+  it('answers groups, their tags and lists as the client reads them', async () => {
+    const { ScheduleGroupArn } = await scheduler.send(
+      new CreateScheduleGroupCommand({ Name: 'night', Tags: [{ Key: 'team', Value: 'blue' }] }),
+    )
+    const ResourceArn = ScheduleGroupArn!
+    expect(ResourceArn).toBe('arn:aws:scheduler:us-east-1:000000000000:schedule-group/night')
+    await scheduler.send(new TagResourceCommand({ ResourceArn, Tags: [{ Key: 'cost', Value: '1' }] }))
+    await scheduler.send(new UntagResourceCommand({ ResourceArn, TagKeys: ['team', 'none'] }))
+    expect((await scheduler.send(new ListTagsForResourceCommand({ ResourceArn }))).Tags).toEqual([
+      { Key: 'cost', Value: '1' },
+    ])
+    const group = await scheduler.send(new GetScheduleGroupCommand({ Name: 'night' }))
+    expect(group).toMatchObject({ State: 'ACTIVE', CreationDate: expect.any(Date) })
+    await create('n1', 'work', {
+      GroupName: 'night',
+      State: 'DISABLED',
+      StartDate: new Date(4_102_444_800_000),
+    })
+    await scheduler.send(
+      new UpdateScheduleCommand({
+        Name: 'n1',
+        GroupName: 'night',
+        ScheduleExpression: 'cron(0 3 ? * MON-FRI *)',
+        ScheduleExpressionTimezone: 'Europe/Berlin',
+        FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 15 },
+        Target: {
+          Arn: CLUSTER,
+          RoleArn,
+          EcsParameters: { TaskDefinitionArn: 'work', LaunchType: 'FARGATE' },
+        },
+      }),
+    )
+    expect(await scheduler.send(new GetScheduleCommand({ Name: 'n1', GroupName: 'night' }))).toMatchObject({
+      ScheduleExpression: 'cron(0 3 ? * MON-FRI *)',
+      FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 15 },
+      State: 'ENABLED',
+    })
+    const listed = await scheduler.send(
+      new ListSchedulesCommand({ GroupName: 'night', NamePrefix: 'n', MaxResults: 5 }),
+    )
+    expect(listed.Schedules!.map((s) => s.Name)).toEqual(['n1'])
+    await scheduler.send(new DeleteScheduleGroupCommand({ Name: 'night' }))
+    const groups = await scheduler.send(new ListScheduleGroupsCommand({}))
+    expect(groups.ScheduleGroups!.map((g) => g.Name)).toEqual(['default'])
+  })
+
+  it('refuses as Scheduler does, by status, header and Message', async () => {
+    const status = (httpStatusCode: number) => ({ $metadata: { httpStatusCode } })
+    await expect(create('bad', 'work', { ScheduleExpression: 'cron(0 0 30 2 ? *)' })).rejects.toMatchObject({
+      name: 'ValidationException',
+      message: expect.stringContaining('never fires'),
+      ...status(400),
+    })
+    await expect(remove('nobody')).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+      ...status(404),
+    })
+    await create('taken', 'work', { State: 'DISABLED' })
+    await expect(create('taken', 'work')).rejects.toMatchObject({ name: 'ConflictException', ...status(409) })
+    const unsigned = await fetch(`${it0.endpoint}/schedules`)
+    expect([unsigned.status, unsigned.headers.get('x-amzn-errortype')]).toEqual([
+      400,
+      'MissingAuthenticationTokenException',
+    ])
+    const foreign = await fetch(`${it0.endpoint}/schedules`, { headers: { origin: 'https://example.com' } })
+    expect(foreign.status).toBe(403)
+  })
 })
