@@ -67,6 +67,7 @@ export function* lookAtService(
   const born = yield* births(service, tasks, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
+  if (ended === 'moved') return { reply: { again: true } }
   // What is INACTIVE is not looked at again: its route and its revisions go first.
   const last =
     service.status === 'INACTIVE'
@@ -196,7 +197,7 @@ function* endings(
   tasks: Tasks,
   route: Stored<Route> | undefined,
   call: Call,
-): Reading<Change<Task>[]> {
+): Reading<Change<Task>[] | 'moved'> {
   const { now } = call.moment
   const going = service.slots.flatMap((slot) => {
     const stored = tasks.get(slotTaskId(service, slot))
@@ -207,9 +208,11 @@ function* endings(
     return untold || (drains && isUp(stored.record)) ? [{ slot, stored }] : []
   })
   if (going.length === 0) return []
-  const free = going.some(({ stored }) => stored.record.deregistrationDelay !== undefined)
-    ? yield* awaitedBy(service, route, call)
-    : () => true
+  const routed = going.some(({ stored }) => stored.record.deregistrationDelay !== undefined)
+  // A task that is missing in the route as it was read may have entered it since, and gateways may go by that one.
+  const current = routed ? yield* get<Route>(keys.route(call.scope, service.cluster, service.name)) : route
+  if (current?.rev !== route?.rev) return 'moved'
+  const free = routed ? yield* awaitedBy(service, route, call) : () => true
   const changes = going.flatMap(({ slot, stored }) => {
     const told =
       stored.record.desiredStatus === 'STOPPED'
