@@ -91,10 +91,15 @@ export function rolling(view: View): Moves {
   /** What older deployments are kept up to while the new one is not there: only the floor, or all, when it never will be. */
   const keep = stalled ? desired : floor
   const alive = healthy + old.starting.length
-  const refill = older && !olderHeld ? Math.max(0, Math.min(free, mayStart, keep - alive)) : 0
   const want = stalled ? 0 : Math.max(0, desired - fresh.steady.length - fresh.starting.length)
+  /** Nothing speaks against the new revision: room is for it first, and for the old one only once it has failed. */
+  const trusted = !stalled && primary.failedTasks === 0 && fresh.unhealthy.length === 0
+  const missing = older && !olderHeld ? Math.max(0, keep - alive) : 0
   // What waits for capacity is not joined by more.
-  const start = held || waiting > 0 ? 0 : Math.min(want, free - refill, mayStart - refill)
+  const startable = held || waiting > 0 ? 0 : want
+  const allowed = Math.min(free, mayStart)
+  const start = Math.min(startable, trusted ? allowed : Math.max(0, allowed - missing))
+  const refill = Math.min(missing, trusted ? allowed - start : allowed)
 
   const leave = new Map<Slot, NonNullable<Slot['leaving']>>()
   const go = (gone: readonly Slot[], why: NonNullable<Slot['leaving']>) => {
@@ -127,6 +132,8 @@ export function rolling(view: View): Moves {
   const leaving = slots.filter((f) => f.bucket === 'draining').length + leave.size
   const short = Math.max(0, want - free) + waiting - leaving
   if (short > 0 && !held) {
+    const here = Math.max(0, want - free) - leaving
+    if (trusted && here > 0) go(newestFirst(old.starting).slice(0, here), 'deployment')
     const left = old.steady.filter((slot) => !leave.has(slot))
     const staying = fresh.steady.filter((slot) => !leave.has(slot)).length + left.length
     go(newestFirst(left).slice(0, Math.max(0, Math.min(short, staying - floor))), 'deployment')

@@ -17,6 +17,8 @@ export type Behaviour =
   | 'unhealthy'
   /** Runs, and its health check succeeds after three seconds. */
   | 'checked'
+  /** Runs, and its health check says nothing yet, for ever. */
+  | 'undecided'
   /** Waits for capacity. */
   | 'unplaced'
 
@@ -241,7 +243,7 @@ export class Machine {
   #newTask(id: string, deployment: string): Task {
     const revision = Number(this.service.deployments.find((d) => d.id === deployment)?.revision)
     const behaviour = this.#revisions[revision - 1]!
-    const checked = behaviour === 'checked' || behaviour === 'unhealthy'
+    const checked = behaviour === 'checked' || behaviour === 'unhealthy' || behaviour === 'undecided'
     return {
       id,
       cluster: 'demo',
@@ -282,7 +284,7 @@ export class Machine {
       return started
     }
     const [app] = task.containers
-    if (!app?.checked || now < task.startedAt! + CHECK_MS) return task
+    if (!app?.checked || behaviour === 'undecided' || now < task.startedAt! + CHECK_MS) return task
     const health = behaviour === 'checked' ? 'HEALTHY' : 'UNHEALTHY'
     return app.health === health || app.health === 'UNHEALTHY'
       ? task

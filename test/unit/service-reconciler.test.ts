@@ -234,6 +234,16 @@ describe('an old revision while the new one does not come', () => {
     machine.until((m) => m.state === '1: 2/2, 2: 0/4', 20)
   })
 
+  test('old tasks that never became healthy do not stand in the way of the revision that repairs them', () => {
+    const machine = new Machine({ desired: 3, limits: [100, 110] }).deploy('undecided').run(20)
+    // They run and are not healthy; floor and ceiling are three.
+    expect(machine.state).toBe('1: 0/3')
+    machine.deploy('good')
+    machine.until(done, 60)
+    expect(machine.state).toBe('2: 3/3')
+    expect(machine.most).toBe(3)
+  })
+
   test('tasks of a deployment that failed do not linger when they are unhealthy', () => {
     const machine = steady({ desired: 3, limits: [100, 200], breaker: { enable: true } }, 'checked')
     machine.deploy('unhealthy').run(120)
