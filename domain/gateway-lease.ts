@@ -22,6 +22,10 @@ export interface Standing {
   readonly route: Stored<Route>
   /** Tasks with unanswered requests. */
   readonly inFlight: readonly string[]
+  /** Requests that wait for a task. */
+  readonly held: number
+  /** When the last request came or ended, where that is long enough ago to be told. */
+  readonly quietSince?: number | undefined
 }
 
 /** Those that are out of rotation and whose answers it still waits for. */
@@ -36,10 +40,17 @@ export function nextLease(
   standing: Standing,
   now: number,
 ): GatewayLease | undefined {
-  const { gateway, route } = standing
-  const busy = busyOf(standing)
-  const next = { gateway, uid: route.record.uid, until: now + LEASE_MS, seen: route.rev, busy }
-  if (held && !isNews(held, next) && held.until - now >= RENEW_MS) return undefined
+  const { gateway, route, quietSince } = standing
+  const next: GatewayLease = {
+    gateway,
+    uid: route.record.uid,
+    until: now + LEASE_MS,
+    seen: route.rev,
+    busy: busyOf(standing),
+    ...(standing.held > 0 && { held: standing.held }),
+    ...(quietSince !== undefined && { quietSince }),
+  }
+  if (held && !isNews(held, next) && !isUse(held, next) && held.until - now >= RENEW_MS) return undefined
   return next
 }
 
@@ -47,11 +58,19 @@ export function nextLease(
 export const isNews = (held: GatewayLease, next: GatewayLease): boolean =>
   held.uid !== next.uid || held.seen !== next.seen || held.busy.join() !== next.busy.join()
 
+/** Whether the service is used in another way than was told: at all, or by twice as many who wait. */
+const isUse = (told: GatewayLease, next: GatewayLease): boolean =>
+  (told.quietSince === undefined) !== (next.quietSince === undefined) ||
+  (told.held === undefined) !== (next.held === undefined) ||
+  (next.held ?? 0) >= 2 * (told.held ?? 0) + 1
+
 export const isHeld = (held: GatewayLease | undefined, now: number): boolean =>
   held !== undefined && held.until - SKEW_MS > now
 
 /** Nobody needs to wait for this gateway any more. */
-export const released = (held: GatewayLease): GatewayLease => ({ ...held, until: 0, busy: [] })
+export function released({ held: _, ...lease }: GatewayLease, now: number): GatewayLease {
+  return { ...lease, until: 0, busy: [], quietSince: lease.quietSince ?? now }
+}
 
 /** Seconds since the epoch. */
 export const leaseTtl = (now: number): number => Math.ceil((now + LEASE_MS) / 1_000) + KEPT_S

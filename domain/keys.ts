@@ -93,6 +93,8 @@ export const liveScalableTarget = (s: Where, clusterName: string, name: string):
   lpk: scalableTargetsPartition(s),
   lsk: `${clusterName}/${name}`,
 })
+/** What the scaler looks at between two passes. */
+export const queueWatch = (s: Where): Key => ({ pk: `${root(s)}#queue-watch`, sk: 'watch' })
 /** Scaling activities in order of their start. */
 export const SCALING_ACTIVITIES = 'scaled#'
 export const scalingActivitiesPartition = (s: Where) => `${root(s)}#scaled`
@@ -159,9 +161,15 @@ export const liveRun = (s: Where, group: string, name: string, id: string): List
   lsk: `run#${group}/${name}#${id}`,
 })
 
-export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'other'
+/** The scalable target of a service, by the service's own key. */
+export const scalableTargetOf = ({ pk }: Key): Key => ({ pk, sk: 'scaling' })
+
+export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'scaling' | 'watch' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
 export const kindOf = ({ sk }: Key): Kind => {
-  if (sk === 'task' || sk === 'service' || sk === 'schedule') return sk
+  if (isNamed(sk)) return sk
   return sk.startsWith(RUNS) ? 'run' : 'other'
 }
+
+const NAMED = ['task', 'service', 'schedule', 'scaling', 'watch'] as const
+const isNamed = (sk: string): sk is (typeof NAMED)[number] => (NAMED as readonly string[]).includes(sk)

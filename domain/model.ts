@@ -246,6 +246,8 @@ export interface Deployment {
   /** Times in a row that its tasks ended soon after their start, or before it: what `holdUntil` grows with. */
   fails?: number
   failedAt?: number
+  /** Why the last task of it that never was healthy stopped; gone once one is. */
+  lastFailure?: string
   /** It has said that its limits leave nothing to stop or start. */
   stuck?: boolean
 }
@@ -320,6 +322,8 @@ export interface Route {
   targets: Target[]
   /** Why there is none, as far as that is known. */
   why?: string
+  /** Whether there will be one: `asleep` when it is woken, `starting` by itself; absent: not soon. */
+  prospect?: 'asleep' | 'starting'
   /** The service is INACTIVE: nothing leads there any more. */
   gone?: boolean
 }
@@ -352,4 +356,8 @@ export interface GatewayLease {
   seen: number
   /** Tasks out of rotation whose answers it still waits for. */
   busy: string[]
+  /** Requests that it holds because there is no task to send them to. */
+  held?: number
+  /** Nothing has been asked of the service through it since then, and it waits for no answer. */
+  quietSince?: number
 }

@@ -122,6 +122,13 @@ export interface Usage {
   readonly memory?: number | undefined
 }
 
+/** Messages of a queue, about as many as there are. */
+export interface QueueDepth {
+  readonly visible: number
+  /** Received by someone, and neither deleted nor visible again. */
+  readonly inFlight: number
+}
+
 /** A dependency did not answer, throttled or timed out: retry or refuse clearly, never conclude. */
 export class Unavailable extends Error {
   constructor(what: string, cause?: unknown) {

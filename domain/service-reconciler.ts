@@ -95,7 +95,15 @@ function cleared(service: Service, seats: readonly Seat[], moment: Moment): Serv
     const mine = (s: Pick<Seat, 'slot'>) => s.slot.deployment === d.id
     const healed = forgiving && [...proven].some((slot) => slot.deployment === d.id)
     const failedTasks = (healed ? 0 : d.failedTasks) + failures.filter(mine).length
-    return failedTasks === d.failedTasks ? d : { ...d, failedTasks, updatedAt: moment.now }
+    const last = failures.findLast(mine)?.task
+    const { lastFailure: before, ...rest } = d
+    const lastFailure = last
+      ? failureOf(last)
+      : [...proven].some((s) => s.deployment === d.id)
+        ? undefined
+        : before
+    if (failedTasks === d.failedTasks && lastFailure === before) return d
+    return { ...rest, failedTasks, updatedAt: moment.now, ...(lastFailure !== undefined && { lastFailure }) }
   })
   const next = { ...service, slots, deployments }
   return paced(
@@ -137,13 +145,17 @@ function warned(
   moment: Moment,
 ): Service {
   if (!failing?.fails || failing.fails % 3 !== 0) return service
-  const { id, stoppedReason, containers } = soon.at(-1)!.task!
+  const task = soon.at(-1)!.task!
+  const message = `is unable to consistently start tasks successfully. The last one, ${failureOf(task)}.`
+  return saying(service, [message], moment)
+}
+
+/** `(task 1f...) stopped: Essential container in task exited, main: exit code 3`. */
+function failureOf({ id, stoppedReason, containers }: Task): string {
   const codes = containers
     .filter((c) => c.exitCode !== undefined)
     .map((c) => `${c.name}: exit code ${c.exitCode}`)
-  const reason = [stoppedReason, ...codes].join(', ')
-  const message = `is unable to consistently start tasks successfully. The last one, (task ${id}), stopped: ${reason}.`
-  return saying(service, [message], moment)
+  return `(task ${id}), stopped: ${[stoppedReason, ...codes].join(', ')}`
 }
 
 function movesOf(service: Service, taken: readonly Seat[], now: number): Moves {

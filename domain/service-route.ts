@@ -59,7 +59,7 @@ export function routeOf(
     doors: doorsOf(primary, service.tags),
     port,
     targets,
-    ...(targets.length === 0 && { why: whyNone(service, tasks) }),
+    ...(targets.length === 0 && whyNone(service, tasks)),
   }
 }
 
@@ -77,16 +77,18 @@ function portsOf({ ports }: ServiceRevision, main: number, { published }: Task):
   return main in all || !first ? all : { ...all, [main]: first[1] }
 }
 
+/** Why no task is in rotation, and whether one will soon be. */
 function whyNone(
-  { status, desiredCount, slots, events, uid }: Service,
+  { status, desiredCount, slots, deployments: [primary], uid }: Service,
   tasks: ReadonlyMap<string, Task>,
-): string {
-  if (status !== 'ACTIVE') return 'the service is being deleted'
-  if (desiredCount === 0) return 'the service is scaled to zero'
+): Pick<Route, 'why' | 'prospect'> {
+  if (status !== 'ACTIVE') return { why: 'the service is being deleted' }
+  if (desiredCount === 0) return { why: 'the service is scaled to zero', prospect: 'asleep' }
   const there = slots.map((slot) => tasks.get(slotTaskId({ uid }, slot)))
+  if (primary?.lastFailure !== undefined) return { why: primary.lastFailure }
   const waits = there.find((task) => task?.waitsFor !== undefined)?.waitsFor
-  if (waits !== undefined) return `its tasks wait: ${waits}`
-  if (there.some((task) => task?.lastStatus === 'RUNNING')) return 'none of its tasks is healthy'
-  const trouble = events.find(({ message }) => message.startsWith('is unable to consistently start'))
-  return trouble ? `it ${trouble.message}` : 'its tasks are starting'
+  if (waits !== undefined) return { why: `its tasks wait: ${waits}`, prospect: 'starting' }
+  if (there.some((task) => task?.lastStatus === 'RUNNING'))
+    return { why: 'none of its tasks is healthy', prospect: 'starting' }
+  return { why: 'its tasks are starting', prospect: 'starting' }
 }

@@ -1,12 +1,13 @@
 import type { Moment, Scope } from '../domain/decision.ts'
 import { moment } from '../domain/moment.ts'
-import type { Capacity, Queue, Store } from '../domain/ports.ts'
+import type { Capacity, Queue, QueueDepth, Store } from '../domain/ports.ts'
 import type { Letter } from '../domain/schedules/run-look.ts'
 import { openCapacity } from '../infra/capacity/drivers.ts'
 import { type Config, readConfig } from '../infra/config.ts'
 import { dynamoStore } from '../infra/dynamo.ts'
 import { type Delivered, letterBox } from '../infra/letters.ts'
 import { type Log, logAt } from '../infra/log.ts'
+import { queueDepthIn } from '../infra/queue-depth.ts'
 import { sqsClient, sqsQueue } from '../infra/sqs.ts'
 
 /** All that a handler works with. The simulation passes its own. */
@@ -22,12 +23,15 @@ export interface Ports {
   readonly settleMs: number
   /** To the dead-letter queues of schedules. For the worker. */
   readonly letters?: ((letter: Letter) => Promise<Delivered>) | undefined
-  /** How many messages are visible in a queue; `undefined` where it can not be asked. For the scaler. */
-  readonly queueDepth?: ((queue: string) => Promise<number | undefined>) | undefined
+  /** Seconds that the start of a task takes here, about; absent: none to speak of. */
+  readonly startS?: number | undefined
+  /** How many messages are in a queue; `undefined` where it can not be asked. For what scales services. */
+  readonly queueDepth?: ((queue: string) => Promise<QueueDepth | undefined>) | undefined
 }
 
 /** The ports of a deployed function, or of one on one machine: made once per process. */
 export async function openPorts(config: Config = readConfig()): Promise<Ports> {
+  const log = logAt(config.logLevel)
   return {
     store: dynamoStore(config),
     queue: sqsQueue(config),
@@ -35,7 +39,9 @@ export async function openPorts(config: Config = readConfig()): Promise<Ports> {
     capacity: await openCapacity(config),
     clock: (seed) => moment(Date.now(), seed),
     scope: { account: config.account, region: config.region },
-    log: logAt(config.logLevel),
+    log,
     settleMs: config.settleMs,
+    startS: config.startS,
+    queueDepth: queueDepthIn({ ...config, ownPort: config.local?.port }, log),
   }
 }

@@ -14,6 +14,10 @@ export interface Config {
   readonly settleMs: number
   /** How often metrics of scalable targets are looked at: AWS's minute, on one machine 10 s. */
   readonly scalingPeriodMs: number
+  /** How often queues that services are bound to are looked at in between: 20 s on AWS, on one machine each second. */
+  readonly queuePeriodMs: number
+  /** Seconds that the start of a task takes, about: 25 on Fargate (facts: numbers 1b), 1 on one machine. */
+  readonly startS: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   readonly gateway: GatewayConfig
   /** Present on one machine only. */
@@ -26,13 +30,19 @@ export interface GatewayConfig {
   readonly pollMs: number
   /** Until the first byte of an answer. */
   readonly answerMs: number
-  /** For a task to appear where there is none, before a request is refused. */
+  /** For a task to appear where there is none and none is on its way, before a request is refused. */
   readonly holdMs: number
+  /** For one that is on its way, or woken by the request. */
+  readonly wakeMs: number
+  /** Requests of one service held at a time. */
+  readonly held: number
   /** The largest body of a request. */
   readonly bodyBytes: number
 }
 
 export interface LocalConfig {
+  /** Of the endpoint. */
+  readonly port: string
   readonly dockerSocket: string
   readonly agentSocket: string
   readonly installation: string
@@ -68,15 +78,20 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
     settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
     scalingPeriodMs: amount(env, 'SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000,
+    queuePeriodMs: amount(env, 'SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 20) * 1_000,
+    startS: env.SLIPWAY_LOCAL ? 1 : 25,
     logLevel: readLevel(env.SLIPWAY_LOG),
     gateway: {
       pollMs: env.SLIPWAY_LOCAL ? 250 : 1_000,
       answerMs: amount(env, 'SLIPWAY_GATEWAY_TIMEOUT', 60) * 1_000,
       holdMs: 1_000,
+      wakeMs: amount(env, 'SLIPWAY_GATEWAY_WAKE_SECONDS', 60) * 1_000,
+      held: amount(env, 'SLIPWAY_GATEWAY_HELD', 1_000),
       bodyBytes: amount(env, 'SLIPWAY_GATEWAY_BODY_MB', 1_024) * 2 ** 20,
     },
     local: env.SLIPWAY_LOCAL
       ? {
+          port: env.SLIPWAY_PORT || '4566',
           dockerSocket: env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
           agentSocket: need('SLIPWAY_AGENT_SOCKET'),
           installation: need('SLIPWAY_INSTALLATION'),

@@ -39,6 +39,7 @@ export const mayNotStart = ({ holdUntil }: Deployment, now: number): boolean =>
   holdUntil !== undefined && now < holdUntil
 
 /** Whatever held it back is forgotten, as any update does (facts: ECS 8.5, throttle). */
-export function freed({ holdUntil: _, fails: __, failedAt: ___, ...deployment }: Deployment): Deployment {
-  return deployment
+export function freed(deployment: Deployment): Deployment {
+  const { holdUntil: _, fails: __, failedAt: ___, lastFailure: ____, ...free } = deployment
+  return free
 }

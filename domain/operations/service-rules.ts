@@ -3,6 +3,7 @@ import { invalidParameter, unsupported } from '../errors.ts'
 import { taskSize } from '../fargate.ts'
 import type { Cluster, ServiceSettings, TaskDefinitionRecord } from '../model.ts'
 import { ROUTES_TAG, wrongDoors } from '../routing.ts'
+import { wrongFollowing } from '../scaling/service-tags.ts'
 import { DELAY_TAG, wrongDelay } from '../service-route.ts'
 import type { Input } from '../wire/operations.ts'
 import { judgeLaunch, judgeNetwork, type Launch, launchOn, refuseUnbuilt } from './launch-rules.ts'
@@ -195,4 +196,6 @@ export function judgeServiceTags(tags: readonly Tag[] | undefined): void {
     throw invalidParameter(
       `The tag ${ROUTES_TAG} lists what is no route: ${wrong.join(' ')}. Write host, host/path or /path, with spaces between.`,
     )
+  const following = wrongFollowing(tags)
+  if (following !== undefined) throw invalidParameter(following)
 }

@@ -1,4 +1,5 @@
 import { alarmOf } from './alarm-tags.ts'
+import type { Demand } from './demand.ts'
 import { type Metric, metricId, metricOf, type Sample } from './metrics.ts'
 import type { Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
 import { alarmName } from './policies.ts'
@@ -14,14 +15,25 @@ export interface Seen {
   readonly running: number
   /** While one of its deployments is in progress nothing is scaled in. */
   readonly deploying: boolean
+  /** Absent: only what is asked of the service is looked at now, between two evaluations of its metrics. */
+  readonly samples?: ReadonlyMap<string, Sample> | undefined
+  /** What is asked of the service, where that is known. */
+  readonly demand?: Demand | undefined
+  /** How long fewer tasks must be enough before there are fewer. */
+  readonly idleMs: number
+}
+
+/** What policies are judged by. */
+interface Measured extends Seen {
   readonly samples: ReadonlyMap<string, Sample>
 }
 
-/** A new count, which policy brings it about, and for how long the next one waits. */
+/** A new count, what brings it about, and for how long the next one waits that a policy wants. */
 export interface Move {
   readonly to: number
   readonly cause: string
-  readonly cooldown: { readonly side: 'out' | 'in'; readonly seconds: number }
+  /** Of a policy. */
+  readonly cooldown?: { readonly side: 'out' | 'in'; readonly seconds: number } | undefined
 }
 
 export interface Verdict {
@@ -36,6 +48,11 @@ const COOLDOWN_S = 300
 /** The metrics that can move this service now; one that can not move at all is not measured. */
 export function metricsOf(target: ScalableTarget, desired: number): Metric[] {
   if (!mayGoOut(target, desired) && !mayGoIn(target, desired)) return []
+  return policyMetrics(target)
+}
+
+/** All that its policies go by, each once. */
+export function policyMetrics(target: ScalableTarget): Metric[] {
   const metrics = target.policies.flatMap((policy) => {
     if (policy.tracking) return [metricOf(policy.tracking)]
     const alarm = alarmOf(target.tags, policy.name)
@@ -48,12 +65,60 @@ const mayGoOut = ({ max, suspended }: ScalableTarget, desired: number) => desire
 const mayGoIn = ({ min, suspended }: ScalableTarget, desired: number) => desired > min && !suspended.in
 
 /**
- * One evaluation of a target's policies: the largest that any of them wants wins, and fewer only when all target
+ * One evaluation: what is asked of a service comes before what its policies make of the past, but a policy that wants more
+ * tasks is heard before the service goes idle.
+ */
+export function judge(target: ScalableTarget, seen: Seen): Verdict {
+  const woken = wake(target, seen)
+  if (woken) return { target: calmed(target, seen), move: woken }
+  const { samples } = seen
+  const measured = samples ? byPolicies(target, { ...seen, samples }) : { target }
+  const next = calmed(measured.target, seen)
+  const out = measured.move && measured.move.to > seen.desired
+  return { target: next, move: (out ? undefined : rest(next, seen)) ?? measured.move }
+}
+
+/** More tasks at once for what is asked. */
+function wake(target: ScalableTarget, { demand, desired }: Seen): Move | undefined {
+  if (!demand || demand.needs <= desired || !mayGoOut(target, desired)) return undefined
+  const to = Math.min(target.max, Math.max(target.min, demand.needs))
+  return { to, cause: demand.words }
+}
+
+/** As few as what is asked takes, and never less than the minimum. */
+const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max, Math.max(min, needs))
+
+/** The target with the time since when fewer would do; without what is known of that it begins anew. */
+function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
+  const calm = demand !== undefined && enough(target, demand) < desired
+  if (calm === (target.calmSince !== undefined)) return target
+  const { calmSince: _, ...rest } = target
+  return calm ? { ...rest, calmSince: now } : rest
+}
+
+/**
+ * Fewer once they have been enough for the idle time: 300 s after the last of its answers a service goes to zero. Not during
+ * a deployment that has tasks; one that has none, since they keep failing, ends with the demand for them.
+ */
+function rest(
+  target: ScalableTarget,
+  { demand, desired, running, deploying, idleMs, now }: Seen,
+): Move | undefined {
+  if (!demand || target.calmSince === undefined || !mayGoIn(target, desired)) return undefined
+  if (deploying && running > 0) return undefined
+  const since = Math.max(target.calmSince, demand.quietSince ?? 0)
+  if (now < since + idleMs) return undefined
+  const cause = `${demand.words} for ${Math.round((now - since) / 1_000)} seconds`
+  return { to: enough(target, demand), cause }
+}
+
+/**
+ * What a target's policies make of their metrics: the largest that any of them wants wins, and fewer only when all target
  * tracking policies have agreed for 15 points and no deployment is in progress (facts: ECS 10).
  *
  * Target 50, 2 tasks at 80, 82 and 85 percent: the third point makes it ceil(2 x 85 / 50) = 4.
  */
-export function judge(target: ScalableTarget, seen: Seen): Verdict {
+function byPolicies(target: ScalableTarget, seen: Measured): Verdict {
   const out = mayGoOut(target, seen.desired)
   const fewer = mayGoIn(target, seen.desired)
   const views = target.policies.map((policy) => viewOf(policy, target, seen))
@@ -85,7 +150,7 @@ interface View {
   wish(capacity: number): number
 }
 
-function viewOf(policy: ScalingPolicy, target: ScalableTarget, seen: Seen): View {
+function viewOf(policy: ScalingPolicy, target: ScalableTarget, seen: Measured): View {
   return policy.tracking
     ? trackingView(policy, policy.tracking, target, seen)
     : stepView(policy, target, seen)
@@ -99,7 +164,7 @@ function trackingView(
   policy: ScalingPolicy,
   config: NonNullable<ScalingPolicy['tracking']>,
   target: ScalableTarget,
-  { samples, running, desired }: Seen,
+  { samples, running, desired }: Measured,
 ): View {
   const sample = sampleIn(samples, metricOf(config))
   const value = 'value' in sample ? sample.value : 0
@@ -115,7 +180,7 @@ function trackingView(
   }
 }
 
-function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, running }: Seen): View {
+function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, running }: Measured): View {
   const config = policy.step ?? {}
   const alarm = alarmOf(target.tags, policy.name)
   const sample = alarm ? sampleIn(samples, alarm.metric) : NOTHING
@@ -134,7 +199,7 @@ function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, runn
 }
 
 const NOTHING: Sample = { none: 'not measured' }
-const sampleIn = (samples: Seen['samples'], metric: Metric) => samples.get(metricId(metric)) ?? NOTHING
+const sampleIn = (samples: Measured['samples'], metric: Metric) => samples.get(metricId(metric)) ?? NOTHING
 
 /** The same point twice is one; a point that was missed begins anew. */
 function onward(before: Streak | undefined, { now, periodMs }: Seen): Streak {
@@ -144,7 +209,7 @@ function onward(before: Streak | undefined, { now, periodMs }: Seen): Streak {
 }
 
 /** Every target tracking policy that may scale in would rather have fewer tasks: no data agrees to nothing. */
-function agreeOnFewer(target: ScalableTarget, seen: Seen): boolean {
+function agreeOnFewer(target: ScalableTarget, seen: Measured): boolean {
   const voices = trackingIn(target)
   return (
     voices.length > 0 &&
@@ -157,7 +222,7 @@ function agreeOnFewer(target: ScalableTarget, seen: Seen): boolean {
 const trackingIn = ({ policies }: ScalableTarget) =>
   policies.flatMap(({ tracking }) => (tracking && !tracking.DisableScaleIn ? [tracking] : []))
 
-function fewerWish(target: ScalableTarget, seen: Seen): number {
+function fewerWish(target: ScalableTarget, seen: Measured): number {
   const wishes = trackingIn(target).map((config) => {
     const sample = sampleIn(seen.samples, metricOf(config))
     return 'value' in sample ? wanted(config, sample.value, seen.running) : seen.running
@@ -169,7 +234,7 @@ function fewerWish(target: ScalableTarget, seen: Seen): number {
  * Out: what the last scale-out has added counts while its cooldown lasts, so that only a larger one goes further. 2 tasks
  * at 100 of 50 become 4; while they start, 2 at 100 want 4 again, and only more than 100 wants more.
  */
-function outward(wishes: readonly View[], target: ScalableTarget, seen: Seen): Move | undefined {
+function outward(wishes: readonly View[], target: ScalableTarget, seen: Measured): Move | undefined {
   const { out: cooldown } = target.cooldown ?? {}
   const capacity = isOn(cooldown, seen.now) ? Math.min(seen.running, cooldown.base) : seen.running
   const best = largest(
@@ -188,7 +253,7 @@ function inward(
   wishes: readonly View[],
   low: Streak | undefined,
   target: ScalableTarget,
-  seen: Seen,
+  seen: Measured,
 ): Move | undefined {
   if (seen.deploying || isOn(target.cooldown?.in, seen.now)) return undefined
   const stepped = wishes
@@ -197,8 +262,10 @@ function inward(
   const tracked = low && low.count >= LOW_POINTS ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
+  // Where it is known what is asked of the service, only that lets it go to zero.
+  const least = seen.demand ? Math.max(target.min, 1) : target.min
   // A count that somebody set above the maximum comes down to it first.
-  const to = seen.desired > target.max ? target.max : Math.max(target.min, best.value)
+  const to = seen.desired > target.max ? target.max : Math.max(least, best.value)
   if (to >= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'in', seconds: best.of.seconds } }
 }
@@ -245,11 +312,9 @@ function keeping(
 }
 
 /** The target after a move: a scale-out ends the wait for the next scale-in, and what agreed on fewer begins anew. */
-export function moved(
-  target: ScalableTarget,
-  { to, cooldown: { side, seconds } }: Move,
-  seen: Seen,
-): ScalableTarget {
+export function moved(target: ScalableTarget, { to, cooldown }: Move, seen: Seen): ScalableTarget {
+  if (!cooldown) return target
+  const { side, seconds } = cooldown
   const until = seen.now + seconds * 1_000
   if (side === 'in') return { ...target, cooldown: { ...target.cooldown, in: { until, base: seen.running } } }
   const { low: _, ...rest } = target

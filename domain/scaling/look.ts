@@ -9,22 +9,27 @@ import {
   type Stored,
 } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Service, Task } from '../model.ts'
+import type { GatewayLease, Route, Service, Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import { updateService } from '../operations/services.ts'
+import type { QueueDepth } from '../ports.ts'
 import { slotTaskId } from '../slots.ts'
 import { recording } from './activities.ts'
-import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
+import { type Demand, demandOf } from './demand.ts'
+import { judge, type Move, metricsOf, moved, policyMetrics, type Seen } from './judge.ts'
 import type { Metric, Sample } from './metrics.ts'
 import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
 import { isLive, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
+import { followingOf } from './service-tags.ts'
 import { deregistered } from './targets.ts'
 
-/** What is to be measured for one scalable target, and of what. */
+/** What is to be observed for one scalable target, and of what. */
 export interface Wanted {
   readonly metrics: readonly Metric[]
   readonly counts: readonly RequestCount[]
+  /** Queues whose messages the service works off, as its tag and its policies name them. */
+  readonly queues: readonly string[]
   /** What was read to say so; `undefined` where there is no target any more. */
   readonly scaled: Scaled | undefined
 }
@@ -32,13 +37,22 @@ export interface Wanted {
 /** Observation, as far as the table can tell: which metrics matter, which tasks run, what gateways counted. */
 export function* wantedFor(key: Key, periodMs: number, call: Call): Reading<Wanted> {
   const scaled = yield* read(key, call)
-  if (!scaled?.service) return { metrics: [], counts: [], scaled }
+  if (!scaled?.service) return { metrics: [], counts: [], queues: [], scaled }
   const { target, service } = scaled
   const metrics = metricsOf(target.record, service.desiredCount)
   const from = call.moment.now - 4 * periodMs
   const counts = metrics.some((m) => m.metric === 'requests') ? yield* countsFrom(from, target.key) : []
-  return { metrics, counts, scaled }
+  return { metrics, counts, queues: queuesOf(target.record, service), scaled }
 }
+
+/** Queues that say what is asked of a service; those of its policies only where it may go to zero. */
+function queuesOf(target: ScalableTarget, service: Service): string[] {
+  const { queue } = followingOf(service.tags)
+  return [...new Set([...(queue === undefined ? [] : [queue]), ...otherQueues(target)])]
+}
+
+const otherQueues = (target: ScalableTarget): string[] =>
+  target.min > 0 ? [] : policyMetrics(target).flatMap((m) => (m.metric === 'queue' ? [m.queue] : []))
 
 function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
   const after = keys.requestCountsFrom(from)
@@ -51,26 +65,67 @@ export interface Scaled {
   /** Undefined: there is none any more. */
   readonly service?: Service | undefined
   readonly running: readonly Task[]
+  /** Where it may go to zero and a route leads to it: what its gateways say. */
+  readonly leases?: readonly GatewayLease[] | undefined
 }
 
 function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   const target = yield* get<ScalableTarget>(key)
   if (!isLive(target)) return undefined
-  const { cluster, service: name } = target.record
+  const { cluster, service: name, min } = target.record
   const stored = yield* get<Service>(keys.service(scope, cluster, name))
   const service = stored && stored.record.status !== 'INACTIVE' ? stored.record : undefined
   const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
-  return { target, service, running }
+  const leases = service && min === 0 ? yield* leasesOf(key, service, scope) : undefined
+  return { target, service, running, leases }
+}
+
+/** Of those who go by its route; `undefined` where none leads to it. */
+function* leasesOf(
+  { pk }: Key,
+  { cluster, name, uid }: Service,
+  scope: Call['scope'],
+): Reading<GatewayLease[] | undefined> {
+  const route = yield* get<Route>(keys.route(scope, cluster, name))
+  if (!route || route.record.gone) return undefined
+  const page = yield* query<GatewayLease>({ pk, prefix: keys.GATEWAY_LEASES, limit: 1_000 })
+  return page.items.map(({ record }) => record).filter((lease) => lease.uid === uid)
 }
 
 /** What was observed, and how often that is done. */
 export interface Observation {
-  readonly samples: ReadonlyMap<string, Sample>
+  /** Absent: only what is asked of the service is looked at. */
+  readonly samples?: ReadonlyMap<string, Sample> | undefined
+  /** By queue; one that could not be asked is missing. */
+  readonly depths: ReadonlyMap<string, QueueDepth>
   readonly periodMs: number
+  /** Seconds that a start takes here. */
+  readonly startS: number
   /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
   readonly known?: Scaled | undefined
+}
+
+/** What is asked of the service, by what its gateways and its queues say. */
+function demandIn(
+  { target: { record }, running, leases }: Scaled,
+  { tags, desiredCount }: Service,
+  { depths, startS }: Observation,
+  now: number,
+): Demand | undefined {
+  const following = followingOf(tags)
+  return demandOf({
+    following,
+    routed: leases !== undefined,
+    leases: leases ?? [],
+    bound: following.queue === undefined ? undefined : { depth: depths.get(following.queue) },
+    others: otherQueues(record).map((queue) => depths.get(queue)),
+    desired: desiredCount,
+    running: running.length,
+    startS,
+    now,
+  })
 }
 
 /**
@@ -79,10 +134,10 @@ export interface Observation {
  */
 export function* lookAtTarget(
   key: Key,
-  { samples, periodMs, known }: Observation,
+  observed: Observation,
   call: Call,
 ): Reading<Decision<{ again: boolean }>> {
-  const found = known ?? (yield* read(key, call))
+  const found = observed.known ?? (yield* read(key, call))
   if (!found) return { reply: { again: false } }
   const { target, service, running } = found
   // A service that is gone takes its target with it.
@@ -99,11 +154,13 @@ export function* lookAtTarget(
   if (fired) return yield* firing(target, fired, service, call)
   const seen: Seen = {
     now,
-    periodMs,
+    periodMs: observed.periodMs,
     desired: service.desiredCount,
     running: running.length,
     deploying: service.deployments.some((d) => d.rolloutState === 'IN_PROGRESS'),
-    samples,
+    samples: observed.samples,
+    demand: demandIn(found, service, observed, now),
+    idleMs: followingOf(service.tags).idleMs,
   }
   const verdict = judge(target.record, seen)
   if (verdict.move) return yield* beginning(target, verdict.target, verdict.move, seen, call)
@@ -151,13 +208,15 @@ function* applying(
     const record: ScalableTarget = { ...target.record, activity: { ...activity, applied: true } }
     return { reply: { again: true }, changes: [saving(target, record, call)] }
   }
-  const { cluster, service: name } = target.record
-  const { changes, effects } = yield* updateService(
-    { cluster, service: name, desiredCount: activity.to },
-    call,
-  )
+  const { changes, effects } = yield* counting(target.record, activity, call)
   return { reply: { again: true }, ...(changes && { changes }), ...(effects && { effects }) }
 }
+
+const counting = (
+  { cluster, service }: ScalableTarget,
+  { to: desiredCount }: OpenActivity,
+  call: Call,
+): Reading<Decision<unknown>> => updateService({ cluster, service, desiredCount }, call)
 
 /** A scheduled action sets bounds, and the count where it lies outside of them. */
 function* firing(
@@ -188,6 +247,7 @@ function* firing(
   return { reply: { again: true }, changes: [...begun, boundsSet] }
 }
 
+/** The count is set at once, by the same rules: after a crash in between the activity that is stored is applied. */
 function* beginning(
   target: Stored<ScalableTarget>,
   judged: ScalableTarget,
@@ -196,7 +256,9 @@ function* beginning(
   call: Call,
 ): Reading<Decision<{ again: boolean }>> {
   const activity = newActivity(seen.desired, move.to, move.cause, describing(move.to), call)
-  return { reply: { again: true }, changes: yield* begin(target, moved(judged, move, seen), activity, call) }
+  const begun = yield* begin(target, moved(judged, move, seen), activity, call)
+  const set = yield* counting(target.record, activity, call)
+  return { reply: { again: true }, changes: [...begun, ...(set.changes ?? [])], effects: set.effects ?? [] }
 }
 
 /** The new activity with its target, and then its own record, which its end writes too. What is still open is overridden. */

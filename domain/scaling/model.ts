@@ -2,6 +2,7 @@ import type {
   StepScalingPolicyConfiguration,
   TargetTrackingScalingPolicyConfiguration,
 } from '@aws-sdk/client-application-auto-scaling'
+import type { Key } from '../decision.ts'
 
 /** Records of scaling: times are milliseconds since the epoch. */
 
@@ -28,6 +29,8 @@ export interface ScalableTarget {
   /** How long all target tracking policies have agreed on fewer. */
   low?: Streak
   cooldown?: { out?: Cooldown; in?: Cooldown }
+  /** Since when fewer tasks than there are would do for what is asked of the service. */
+  calmSince?: number
   /** What was begun last and is not over. */
   activity?: OpenActivity
   /** Deregistered: the record goes by TTL. */
@@ -110,4 +113,15 @@ export interface RequestCount {
   from: number
   to: number
   count: number
+}
+
+/** Queues that are looked at between two passes of the scaler, and whose scalable target follows each. */
+export interface QueueWatch {
+  queues: BoundQueue[]
+}
+
+export interface BoundQueue {
+  /** By name, URL or ARN. */
+  queue: string
+  target: Key
 }

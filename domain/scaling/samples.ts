@@ -1,5 +1,5 @@
 import type { Task } from '../model.ts'
-import type { Usage } from '../ports.ts'
+import type { QueueDepth, Usage } from '../ports.ts'
 import { type Metric, metricId, type Sample } from './metrics.ts'
 import type { RequestCount } from './model.ts'
 
@@ -9,8 +9,8 @@ export interface Observed {
   readonly tasks: readonly Task[]
   readonly usage: ReadonlyMap<string, Usage>
   readonly counts: readonly RequestCount[]
-  /** Visible messages by queue; one that could not be asked is missing. */
-  readonly depths: ReadonlyMap<string, number>
+  /** By queue; one that could not be asked is missing. */
+  readonly depths: ReadonlyMap<string, QueueDepth>
 }
 
 /** A sample of each metric; without data a reason, and never a zero. */
@@ -38,7 +38,7 @@ function sampleOf(metric: Metric, observed: Observed, now: number, periodMs: num
       const depth = observed.depths.get(metric.queue)
       return depth === undefined
         ? { none: `the queue ${metric.queue} could not be asked` }
-        : { value: depth / running }
+        : { value: depth.visible / running }
     }
   }
 }

@@ -27,6 +27,20 @@ export const noTask = (service: string, why: string | undefined): Refused => ({
   retryAfter: 1,
 })
 
+export const neverWakes = (service: string): Refused => ({
+  status: 503,
+  code: 'SCALED_TO_ZERO',
+  message: `The service ${service} is scaled to zero, and nothing may wake it: register a scalable target for it with a MaxCapacity above 0, or set its desired count.`,
+  retryAfter: 10,
+})
+
+export const tooManyHeld = (service: string, most: number): Refused => ({
+  status: 503,
+  code: 'TOO_MANY_HELD',
+  message: `${most} requests wait for the service ${service} to start already. Please try again.`,
+  retryAfter: 1,
+})
+
 export const noneListens = (service: string, port: number, last: string): Refused => ({
   status: 503,
   code: 'NO_TASK_ANSWERS',

@@ -8,9 +8,11 @@ import {
   bodyTooLarge,
   brokenAnswer,
   lateAnswer,
+  neverWakes,
   noneListens,
   noTask,
   type Refused,
+  tooManyHeld,
 } from './answers.ts'
 import type { Found } from './directory.ts'
 import { towardsClient } from './headers.ts'
@@ -41,8 +43,12 @@ export interface Client {
 export interface Limits {
   /** Until the first byte of an answer. */
   readonly answerMs: number
-  /** For a task to appear where there is none, before the request is refused. */
+  /** For a task to appear where there is none and none is on its way, before the request is refused. */
   readonly holdMs: number
+  /** For one that is on its way, or woken by the request. */
+  readonly wakeMs: number
+  /** Requests of one service that are held at a time. */
+  readonly held: number
   /** For one to accept a connection, where all refuse: they may just be starting. */
   readonly refusedMs: number
   readonly bodyBytes: number
@@ -72,6 +78,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #answer: Writable | undefined
   #gone = false
   #lastRefusal: string | undefined
+  #held: AbortController | undefined
 
   constructor(
     found: Found,
@@ -108,25 +115,30 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The client has gone away: nobody waits for the answer any more. */
   leave() {
     this.#gone = true
+    this.#held?.abort()
     this.#controller?.abort(new Error('The client has gone away'))
   }
 
-  /** A service without tasks holds its requests here; who wakes services from zero does it here (issue 5). */
+  /** Where no task can take it the request is held: for one that is woken or on its way, or just beginning to listen, longer. */
   #wait() {
     const { rotation, port } = this.#found
-    const targets = rotation.route?.targets.filter((target) => target.ports[port] !== undefined) ?? []
-    const limit = targets.length === 0 ? this.#limits.holdMs : this.#limits.refusedMs
+    const { route } = rotation
+    const targets = route?.targets.filter((target) => target.ports[port] !== undefined) ?? []
+    const { holdMs, wakeMs, refusedMs, held } = this.#limits
+    const expected =
+      targets.length > 0 ? !rotation.proven : route?.prospect !== undefined && !rotation.hopeless
+    const limit = expected ? wakeMs : targets.length > 0 ? refusedMs : holdMs
     const left = limit - (performance.now() - this.#began)
-    if (left > 0) {
-      rotation.news(left).then(() => this.start())
+    if (left > 0 && (this.#held || rotation.held < held)) {
+      this.#held ??= new AbortController()
+      rotation.news(left, this.#held.signal).then(() => this.start())
       return
     }
-    const service = rotation.route?.service ?? ''
-    this.#refuse(
-      targets.length === 0
-        ? noTask(service, rotation.route?.why)
-        : noneListens(service, port, this.#lastRefusal ?? 'each has just refused one'),
-    )
+    const service = route?.service ?? ''
+    if (left > 0) return this.#refuse(tooManyHeld(service, held))
+    if (targets.length > 0)
+      return this.#refuse(noneListens(service, port, this.#lastRefusal ?? 'each has just refused one'))
+    this.#refuse(rotation.hopeless ? neverWakes(service) : noTask(service, route?.why))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController) {
@@ -198,7 +210,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       bodyBegun: this.#request.body instanceof Upload && this.#request.body.begun,
       sends: this.#sends,
     })
-    const late = performance.now() - this.#began >= this.#limits.refusedMs
+    const { refusedMs, wakeMs } = this.#limits
+    const late = performance.now() - this.#began >= (this.#found.rotation.proven ? refusedMs : wakeMs)
     if (again && (this.#sent || !late)) return this.start()
     if (again) return this.#refuse(noneListens(this.#service, this.#found.port, this.#lastRefusal!))
     this.#refuse(brokenAnswer(this.#service, error.message || String(error.code)))

@@ -17,13 +17,13 @@ const SILENCE_MS = 300_000
 
 export function openGateway(
   ports: GatewayPorts,
-  { pollMs, answerMs, holdMs, bodyBytes }: GatewayConfig,
+  { pollMs, answerMs, holdMs, wakeMs, held, bodyBytes }: GatewayConfig,
   more: Pick<DirectoryOptions, 'openTo'> = {},
 ): Gateway {
   const tasks = openTasks({ answerMs, silenceMs: SILENCE_MS })
   return {
     tasks,
     directory: openDirectory(ports, { gateway: randomUUID(), pollMs, onGone: tasks.leave, ...more }),
-    limits: { answerMs, holdMs, refusedMs: REFUSED_MS, bodyBytes, silenceMs: SILENCE_MS },
+    limits: { answerMs, holdMs, wakeMs, held, refusedMs: REFUSED_MS, bodyBytes, silenceMs: SILENCE_MS },
   }
 }

@@ -5,6 +5,12 @@ import * as keys from '../../domain/keys.ts'
 import type { GatewayLease, Route, Target } from '../../domain/model.ts'
 import { type Queue, type Store, Unavailable } from '../../domain/ports.ts'
 import type { Log } from '../../infra/log.ts'
+import { openWaking } from './waking.ts'
+
+/** While requests are held the route is read ten times as often, but no more often than this. */
+const HELD_POLL_MS = 25
+/** Not used for so many polls, the service counts as quiet: what is asked again and again is told once. */
+const QUIET_POLLS = 8
 
 /** What was read last is better than waiting long for what is there now. */
 const OPEN_MS = 1_000
@@ -41,8 +47,14 @@ export interface Rotation {
   ended(task: string): void
   refused(task: string): void
   accepted(task: string): void
-  /** Until something about the tasks changes, a task that refused may be tried again, or the time is over. */
-  news(ms: number): Promise<void>
+  /** Requests that wait because there is no task to send them to. */
+  readonly held: number
+  /** At least one of the tasks in rotation has accepted a connection. */
+  readonly proven: boolean
+  /** There is no task, and nothing that would bring one. */
+  readonly hopeless: boolean
+  /** Until something about the tasks changes, a task that refused may be tried again, the time is over, or who asked has left. */
+  news(ms: number, left?: AbortSignal): Promise<void>
   /** Gives the lease up. */
   release(): Promise<void>
 }
@@ -72,8 +84,11 @@ export function openRotation(
   let untold = false
   let turn = 0
   const inFlight = new Map<string, number>()
-  const refusals = new Map<string, { readonly count: number; readonly until: number }>()
+  const refusals = new Map<string, { readonly since: number; readonly until: number }>()
+  /** Tasks that have accepted a connection; the others are tried by one request at a time. */
+  const proven = new Set<string>()
   const waiting = new Set<() => void>()
+  const waking = openWaking(ports, name)
 
   const read = async (): Promise<Stored<Route> | undefined> => {
     const [found] = (await store.get([routeKey])) as [Stored<Route> | undefined]
@@ -90,10 +105,21 @@ export function openRotation(
     for (const { task } of before?.record.targets ?? []) {
       if (there.has(task)) continue
       refusals.delete(task)
+      proven.delete(task)
       options.onGone?.(task)
     }
+    tryAgain()
+  }
+  const tryAgain = () => {
     for (const wake of waiting) wake()
   }
+  const isEmpty = (of = route) => of !== undefined && of.record.targets.length === 0
+  const held = () => (isEmpty() ? waiting.size : 0)
+  const inUse = () => inFlight.size > 0 || waiting.size > 0 || now() - lastUsed < IDLE_MS
+  const quietSince = (): number | undefined =>
+    inFlight.size + waiting.size === 0 && now() - lastUsed >= QUIET_POLLS * options.pollMs
+      ? lastUsed
+      : undefined
 
   const write = async (record: GatewayLease): Promise<void> => {
     const change = { key: leaseKey, record, ttl: leaseTtl(now()) }
@@ -113,18 +139,31 @@ export function openRotation(
     gateway: options.gateway,
     route: by,
     inFlight: [...inFlight.keys()],
+    held: isEmpty(by) ? waiting.size : 0,
+    quietSince: quietSince(),
   })
 
+  /** A request that finds nobody wakes the service, once its lease says that it waits. */
+  const wakeFor = async (): Promise<void> => {
+    if (route?.record.prospect === 'asleep' && lease?.record.held !== undefined) await waking.wake()
+  }
+
   /** The lease first, with a revision that has been read, then the route again: what that says is gone by. */
-  const begin = async (): Promise<void> => {
+  const begin = async (requests = 0): Promise<void> => {
     for (let seen = await read(); ; ) {
       if (seen === undefined) return goBy(undefined)
-      const next = nextLease(undefined, standing(seen), now())!
+      const stand = standing(seen)
+      // Whoever asks for what sleeps is going to wait.
+      const coming = seen.record.prospect === 'asleep' ? requests : 0
+      const next = nextLease(undefined, { ...stand, held: Math.max(coming, stand.held) }, now())!
       // What the lease says is gone by before it says so.
       goBy(seen)
       await write(next)
       const read2 = await read()
-      if (read2 === undefined || read2.record.uid === next.uid) return goBy(read2)
+      if (read2 === undefined || read2.record.uid === next.uid) {
+        goBy(read2)
+        return wakeFor()
+      }
       seen = read2
     }
   }
@@ -148,9 +187,8 @@ export function openRotation(
       }
     }
     if (untold) await tell()
+    await wakeFor()
   }
-
-  const inUse = () => inFlight.size > 0 || waiting.size > 0 || now() - lastUsed < IDLE_MS
 
   const step = async (): Promise<void> => {
     try {
@@ -186,12 +224,12 @@ export function openRotation(
     return stepping
   }
   const schedule = () => {
-    timer ??= setTimeout(poke, options.pollMs)
+    timer ??= setTimeout(poke, held() > 0 ? Math.max(HELD_POLL_MS, options.pollMs / 10) : options.pollMs)
   }
 
   const letGo = async (): Promise<void> => {
     const held = lease
-    if (held && held.record.until > now()) await write(released(held.record))
+    if (held && held.record.until > now()) await write(released(held.record, lastUsed))
   }
 
   const isOpen = () =>
@@ -206,7 +244,7 @@ export function openRotation(
     },
     open() {
       lastUsed = now()
-      opening ??= (route === undefined ? begin() : soon(begin()))
+      opening ??= (route === undefined ? begin(1) : soon(begin(1)))
         .then(
           () => {
             away = false
@@ -234,44 +272,64 @@ export function openRotation(
         route?.record.targets ?? [],
         port,
         (task) => inFlight.get(task) ?? 0,
-        (task) => (refusals.get(task)?.until ?? 0) > lastUsed,
+        (task) => (refusals.get(task)?.until ?? 0) > lastUsed || (!proven.has(task) && inFlight.has(task)),
         turn++,
       )
       if (chosen) inFlight.set(chosen.task, (inFlight.get(chosen.task) ?? 0) + 1)
       return chosen
     },
     ended(task) {
+      lastUsed = now()
       const left = (inFlight.get(task) ?? 1) - 1
       if (left > 0) {
         inFlight.set(task, left)
         return
       }
       inFlight.delete(task)
+      // Whoever tried it was the only one.
+      if (!proven.has(task)) tryAgain()
       // Somebody may wait for just this to stop the task.
       if (!route?.record.targets.some((target) => target.task === task)) poke()
     },
     refused(task) {
-      const count = (refusals.get(task)?.count ?? 0) + 1
-      refusals.set(task, { count, until: now() + passOverMs(count) })
+      const at = now()
+      const since = refusals.get(task)?.since ?? at
+      refusals.set(task, { since, until: at + passOverMs(at - since) })
     },
     accepted(task) {
       if (refusals.size > 0) refusals.delete(task)
+      if (proven.has(task)) return
+      proven.add(task)
+      tryAgain()
     },
-    news(ms) {
+    get held() {
+      return held()
+    },
+    get proven() {
+      return route?.record.targets.some(({ task }) => proven.has(task)) ?? false
+    },
+    get hopeless() {
+      return route?.record.prospect === 'asleep' && waking.hopeless
+    },
+    news(ms, left) {
       lastUsed = now()
       const soonest = Math.min(
         ms,
         ...[...refusals.values()].map(({ until }) => Math.max(1, until - lastUsed)),
       )
-      schedule()
       return new Promise((resolve) => {
         const wake = () => {
           clearTimeout(alarm)
+          left?.removeEventListener('abort', wake)
           waiting.delete(wake)
           resolve()
         }
         const alarm = setTimeout(wake, soonest)
+        left?.addEventListener('abort', wake)
         waiting.add(wake)
+        // The first that is held says so at once.
+        if (waiting.size === 1 && isEmpty()) poke()
+        else schedule()
       })
     },
     async release() {

@@ -2,9 +2,10 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Key } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
-import { Unavailable, type Usage } from '../../domain/ports.ts'
-import { lookAtTarget, type Wanted, wantedFor } from '../../domain/scaling/look.ts'
+import { type QueueDepth, Unavailable, type Usage } from '../../domain/ports.ts'
+import { lookAtTarget, type Observation, type Wanted, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
+import type { BoundQueue } from '../../domain/scaling/model.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
 import { carryOut } from '../../infra/commit.ts'
 import { answerReads } from '../../infra/reading.ts'
@@ -18,25 +19,31 @@ const AT_ONCE = 8
 export interface Scaled {
   readonly targets: number
   readonly failed: number
+  /** Queues whose messages these targets follow. */
+  readonly queues: readonly BoundQueue[]
 }
 
 /** One pass: every scalable target is observed, decided and committed by its own records; the index only names them (Law 9). */
 export async function scale(ports: Ports, periodMs: number): Promise<Scaled> {
   const named = await targets(ports)
+  const queues: BoundQueue[] = []
   let failed = 0
   for (let at = 0; at < named.length; at += AT_ONCE)
     await Promise.all(
       named.slice(at, at + AT_ONCE).map(async (key) => {
         try {
-          await scaleTarget(key, ports, periodMs)
+          for (const queue of await scaleTarget(key, ports, periodMs)) queues.push({ queue, target: key })
         } catch (error) {
           failed++
           ports.log('error', 'A scalable target could not be looked at; the next pass does', { key, error })
         }
       }),
     )
-  return { targets: named.length, failed }
+  return { targets: named.length, failed, queues: queues.sort(byPlace) }
 }
+
+const byPlace = (a: BoundQueue, b: BoundQueue) =>
+  `${a.target.pk} ${a.queue}` < `${b.target.pk} ${b.queue}` ? -1 : 1
 
 async function targets({ store, scope }: Ports): Promise<Key[]> {
   const found: Key[] = []
@@ -49,44 +56,81 @@ async function targets({ store, scope }: Ports): Promise<Key[]> {
   return found
 }
 
-async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<void> {
+/** One pass over one target; answers the queues that it follows. */
+async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<readonly string[]> {
   const began = ports.clock(key.pk).now
-  const call = (round: number) => ({
-    scope: { ...ports.scope, caller: 'slipway' },
-    moment: ports.clock(`${key.pk}@${began}/${round}`),
-  })
-  const wanted = await answerReads(wantedFor(key, periodMs, call(0)), ports.store)
-  const samples = await observe(wanted, ports, periodMs, began)
+  const wanted = await answerReads(wantedFor(key, periodMs, callOf(key, began, 0, ports)), ports.store)
+  const depths = await depthsOf(wanted, ports)
+  const samples = await observe(wanted, depths, ports, periodMs, began)
   for (const [metric, sample] of samples)
     if ('none' in sample) ports.log('debug', 'A metric has no data', { key, metric, why: sample.none })
-  let known = wanted.scaled
-  const decide = (round: number) => () => {
-    const observation = { samples, periodMs, known }
-    known = undefined
-    return lookAtTarget(key, observation, call(round))
-  }
+  await settle(
+    key,
+    { samples, depths, periodMs, startS: ports.startS ?? 0, known: wanted.scaled },
+    began,
+    ports,
+  )
+  return wanted.queues
+}
+
+/**
+ * What is asked of a service now, between two passes: a gateway holds its requests, or there are messages in its queue. Its
+ * metrics keep their own time.
+ */
+export async function lookAtDemand(
+  key: Key,
+  ports: Ports,
+  known: ReadonlyMap<string, QueueDepth> = new Map(),
+): Promise<void> {
+  const began = ports.clock(key.pk).now
+  const wanted = await answerReads(wantedFor(key, 0, callOf(key, began, 0, ports)), ports.store)
+  const depths = await depthsOf(wanted, ports, known)
+  await settle(key, { depths, periodMs: 0, startS: ports.startS ?? 0, known: wanted.scaled }, began, ports)
+}
+
+const callOf = (key: Key, began: number, round: number, ports: Ports) => ({
+  scope: { ...ports.scope, caller: 'slipway' },
+  moment: ports.clock(`${key.pk}@${began}/${round}`),
+})
+
+/** Decides until nothing is left to decide. What was read to observe serves the first decision. */
+async function settle(key: Key, observed: Observation, began: number, ports: Ports): Promise<void> {
+  let { known } = observed
   for (let round = 0; round < ROUNDS; round++) {
-    const { again } = await carryOut(decide(round), ports)
+    const { again } = await carryOut(() => {
+      const observation = { ...observed, known }
+      known = undefined
+      return lookAtTarget(key, observation, callOf(key, began, round, ports))
+    }, ports)
     if (!again) return
   }
+}
+
+/** By queue; those that can not be asked are missing. */
+async function depthsOf(
+  { metrics, queues }: Wanted,
+  ports: Ports,
+  known: ReadonlyMap<string, QueueDepth> = new Map(),
+): Promise<ReadonlyMap<string, QueueDepth>> {
+  const named = new Set([...queues, ...metrics.flatMap((m) => (m.metric === 'queue' ? [m.queue] : []))])
+  const asked = await Promise.all(
+    [...named].map(async (queue) => [queue, known.get(queue) ?? (await ports.queueDepth?.(queue))] as const),
+  )
+  return new Map(asked.filter((one): one is [string, QueueDepth] => one[1] !== undefined))
 }
 
 /** Capacity and queues that can not be asked have no data. */
 async function observe(
   { metrics, counts, scaled }: Wanted,
+  depths: ReadonlyMap<string, QueueDepth>,
   ports: Ports,
   periodMs: number,
   now: number,
 ): Promise<ReadonlyMap<string, Sample>> {
   const tasks = scaled?.running ?? []
-  const queues = [...new Set(metrics.flatMap((m) => (m.metric === 'queue' ? [m.queue] : [])))]
-  const depths = await Promise.all(
-    queues.map(async (queue) => [queue, await ports.queueDepth?.(queue)] as const),
-  )
   const asks = metrics.some((m) => m.metric === 'cpu' || m.metric === 'memory')
   const usage = asks ? await usageOf(tasks, ports) : new Map<string, Usage>()
-  const known = depths.filter((one): one is [string, number] => one[1] !== undefined)
-  return samplesOf(metrics, { tasks, usage, counts, depths: new Map(known) }, now, periodMs)
+  return samplesOf(metrics, { tasks, usage, counts, depths }, now, periodMs)
 }
 
 async function usageOf(tasks: readonly Task[], { capacity, scope, log }: Ports) {

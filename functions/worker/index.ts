@@ -3,6 +3,8 @@ import type { Wake } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
+import { lookAtDemand } from '../scaler/scale.ts'
+import { watchQueues } from '../scaler/watch.ts'
 import { lookAtTask } from './look.ts'
 import { lookAtRun, lookAtSchedule } from './look-schedule.ts'
 import { lookAtService } from './look-service.ts'
@@ -49,6 +51,10 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
       return lookAtSchedule(wake, ports)
     case 'run':
       return lookAtRun(wake, ports)
+    case 'scaling':
+      return lookAtDemand(wake.key, ports)
+    case 'watch':
+      return watchQueues(wake.key, ports)
     case 'other':
       return
   }

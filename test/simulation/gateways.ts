@@ -81,7 +81,10 @@ export function newGateways(options: GatewaysOptions): Gateways {
     for (;;) {
       if (!mine.process.alive) return
       const target = rotation.take(port)
-      if (target) return answered(mine, service, rotation, target)
+      if (target) {
+        rotation.accepted(target.task)
+        return answered(mine, service, rotation, target)
+      }
       const left = until - scheduler.now()
       if (left <= 0) return
       await rotation.news(left)

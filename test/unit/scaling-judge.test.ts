@@ -86,6 +86,7 @@ class Timeline {
       running: this.running,
       deploying: this.deploying,
       samples: samples(figures),
+      idleMs: 5 * MINUTE,
     }
     const verdict = judge(this.target, seen)
     this.target = verdict.target

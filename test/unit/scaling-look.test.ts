@@ -35,7 +35,7 @@ class Scaling extends ScaledShop {
     for (let round = 0; round < 9; round++) {
       const call = newCall(NOON + minute * MINUTE)
       const { again } = settle(
-        lookAtTarget(this.targetKey, { samples, periodMs: MINUTE }, call()),
+        lookAtTarget(this.targetKey, { samples, depths: new Map(), periodMs: MINUTE, startS: 1 }, call()),
         this.records,
       )
       if (!again) return
@@ -89,7 +89,7 @@ describe('a scaling activity', () => {
         const samples = new Map<string, Sample>([['cpu', { value: 80 }]])
         const call = newCall(NOON + 3 * MINUTE)
         const { changes = [] } = decide(
-          lookAtTarget(shop.targetKey, { samples, periodMs: MINUTE }, call()),
+          lookAtTarget(shop.targetKey, { samples, depths: new Map(), periodMs: MINUTE, startS: 1 }, call()),
           shop.records,
         )
         for (const change of changes) if (left-- > 0) expect(apply(change, shop.records)).toBe(true)
@@ -366,7 +366,7 @@ describe('samples', () => {
   })
 
   test('messages per task; a queue that could not be asked has no data', () => {
-    const depths = new Map([['jobs', 30]])
+    const depths = new Map([['jobs', { visible: 30, inFlight: 4 }]])
     const jobs = { metric: 'queue', queue: 'jobs' } as const
     expect(at({ tasks: [task('a'), task('b')], depths }, jobs)).toEqual({ value: 15 })
     expect(at({ depths }, jobs)).toEqual({ value: 30 })
