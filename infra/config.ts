@@ -36,6 +36,8 @@ export interface GatewayConfig {
   readonly wakeMs: number
   /** Requests of one service held at a time. */
   readonly held: number
+  /** How often requests are counted: as often as metrics are looked at. */
+  readonly countMs: number
   /** The largest body of a request. */
   readonly bodyBytes: number
 }
@@ -61,6 +63,7 @@ export interface LocalConfig {
 }
 
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const scalingPeriodMs = amount(env, 'SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000
   const need = (name: string): string => {
     const value = env[name]
     if (!value) throw new Error(`${name} is not set`)
@@ -77,7 +80,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     capacity: need('SLIPWAY_CAPACITY'),
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
     settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
-    scalingPeriodMs: amount(env, 'SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000,
+    scalingPeriodMs,
     queuePeriodMs: amount(env, 'SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 20) * 1_000,
     startS: env.SLIPWAY_LOCAL ? 1 : 25,
     logLevel: readLevel(env.SLIPWAY_LOG),
@@ -87,6 +90,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       holdMs: 1_000,
       wakeMs: amount(env, 'SLIPWAY_GATEWAY_WAKE_SECONDS', 60) * 1_000,
       held: amount(env, 'SLIPWAY_GATEWAY_HELD', 1_000),
+      countMs: scalingPeriodMs,
       bodyBytes: amount(env, 'SLIPWAY_GATEWAY_BODY_MB', 1_024) * 2 ** 20,
     },
     local: env.SLIPWAY_LOCAL

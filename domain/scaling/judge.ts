@@ -1,7 +1,7 @@
 import { alarmOf } from './alarm-tags.ts'
 import type { Demand } from './demand.ts'
 import { type Metric, metricId, metricOf, type Sample } from './metrics.ts'
-import type { Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
+import type { Calm, Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
 import { alarmName } from './policies.ts'
 import { adjusted, isBreached, stepOf } from './step-scaling.ts'
 import { gradual, HIGH_POINTS, isHigh, isLow, LOW_POINTS, wanted } from './target-tracking.ts'
@@ -88,28 +88,41 @@ function wake(target: ScalableTarget, { demand, desired }: Seen): Move | undefin
 /** As few as what is asked takes, and never less than the minimum. */
 const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max, Math.max(min, needs))
 
-/** The target with the time since when fewer would do; without what is known of that it begins anew. */
+/** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
-  const calm = demand !== undefined && enough(target, demand) < desired
-  if (calm === (target.calmSince !== undefined)) return target
-  const { calmSince: _, ...rest } = target
-  return calm ? { ...rest, calmSince: now } : rest
+  const { calm: before, ...rest } = target
+  const few = demand ? enough(target, demand) : desired
+  if (few >= desired) return before ? rest : target
+  const going = before && before.most < desired ? before : undefined
+  const calm: Calm = {
+    since: going?.since ?? now,
+    most: Math.max(few, going?.most ?? 0),
+    ...(few === target.min && { leastSince: going?.leastSince ?? now }),
+  }
+  const same = going?.most === calm.most && going.leastSince === calm.leastSince
+  return same ? target : { ...rest, calm }
 }
 
 /**
- * Fewer once they have been enough for the idle time: 300 s after the last of its answers a service goes to zero. Not during
- * a deployment that has tasks; one that has none, since they keep failing, ends with the demand for them.
+ * Fewer once they have been enough for the idle time: 300 s after the last of its answers a service goes to zero; one whose
+ * queue took 10 tasks, and in the last 300 s never more than 3, to 3. Not during a deployment that has tasks; one that has
+ * none, since they keep failing, ends with the demand for them.
  */
 function rest(
   target: ScalableTarget,
   { demand, desired, running, deploying, idleMs, now }: Seen,
 ): Move | undefined {
-  if (!demand || target.calmSince === undefined || !mayGoIn(target, desired)) return undefined
+  const { calm } = target
+  if (!demand || !calm || !mayGoIn(target, desired)) return undefined
   if (deploying && running > 0) return undefined
-  const since = Math.max(target.calmSince, demand.quietSince ?? 0)
-  if (now < since + idleMs) return undefined
-  const cause = `${demand.words} for ${Math.round((now - since) / 1_000)} seconds`
-  return { to: enough(target, demand), cause }
+  const since = (began: number) => Math.max(began, demand.quietSince ?? 0)
+  const moveTo = (to: number, began: number): Move => ({
+    to,
+    cause: `${demand.words} for ${Math.round((now - since(began)) / 1_000)} seconds`,
+  })
+  const { leastSince } = calm
+  if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(target.min, leastSince)
+  return now >= since(calm.since) + idleMs ? moveTo(calm.most, calm.since) : undefined
 }
 
 /**
@@ -313,7 +326,12 @@ function keeping(
 
 /** The target after a move: a scale-out ends the wait for the next scale-in, and what agreed on fewer begins anew. */
 export function moved(target: ScalableTarget, { to, cooldown }: Move, seen: Seen): ScalableTarget {
-  if (!cooldown) return target
+  if (!cooldown) {
+    const { calm, ...rest } = target
+    const { leastSince } = calm ?? {}
+    const goesOn = leastSince !== undefined && to > target.min
+    return goesOn ? { ...rest, calm: { since: seen.now, most: target.min, leastSince } } : rest
+  }
   const { side, seconds } = cooldown
   const until = seen.now + seconds * 1_000
   if (side === 'in') return { ...target, cooldown: { ...target.cooldown, in: { until, base: seen.running } } }

@@ -29,12 +29,19 @@ export interface ScalableTarget {
   /** How long all target tracking policies have agreed on fewer. */
   low?: Streak
   cooldown?: { out?: Cooldown; in?: Cooldown }
-  /** Since when fewer tasks than there are would do for what is asked of the service. */
-  calmSince?: number
+  /** Fewer tasks than there are would do for what is asked of the service. */
+  calm?: Calm
   /** What was begun last and is not over. */
   activity?: OpenActivity
   /** Deregistered: the record goes by TTL. */
   gone?: true
+}
+
+/** Since when fewer would do, how many at most that were since then, and since when as few as there may be. */
+export interface Calm {
+  since: number
+  most: number
+  leastSince?: number
 }
 
 /** Which kinds of scaling are suspended. */

@@ -17,13 +17,13 @@ const SILENCE_MS = 300_000
 
 export function openGateway(
   ports: GatewayPorts,
-  { pollMs, answerMs, holdMs, wakeMs, held, bodyBytes }: GatewayConfig,
+  { pollMs, answerMs, holdMs, wakeMs, held, bodyBytes, countMs }: GatewayConfig,
   more: Pick<DirectoryOptions, 'openTo'> = {},
 ): Gateway {
   const tasks = openTasks({ answerMs, silenceMs: SILENCE_MS })
   return {
     tasks,
-    directory: openDirectory(ports, { gateway: randomUUID(), pollMs, onGone: tasks.leave, ...more }),
+    directory: openDirectory(ports, { gateway: randomUUID(), pollMs, countMs, onGone: tasks.leave, ...more }),
     limits: { answerMs, holdMs, wakeMs, held, refusedMs: REFUSED_MS, bodyBytes, silenceMs: SILENCE_MS },
   }
 }

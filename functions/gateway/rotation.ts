@@ -5,6 +5,7 @@ import * as keys from '../../domain/keys.ts'
 import type { GatewayLease, Route, Target } from '../../domain/model.ts'
 import { type Queue, type Store, Unavailable } from '../../domain/ports.ts'
 import type { Log } from '../../infra/log.ts'
+import { openCounting } from './counting.ts'
 import { openWaking } from './waking.ts'
 
 /** While requests are held the route is read ten times as often, but no more often than this. */
@@ -30,6 +31,8 @@ export interface RotationOptions {
   readonly gateway: string
   /** How often a route in use is read again. */
   readonly pollMs: number
+  /** How often the requests that were passed on are told, where a policy goes by them. */
+  readonly countMs: number
   /** Told of tasks that have left. */
   readonly onGone?: ((task: string) => void) | undefined
 }
@@ -89,6 +92,7 @@ export function openRotation(
   const proven = new Set<string>()
   const waiting = new Set<() => void>()
   const waking = openWaking(ports, name)
+  const counting = openCounting(ports, name, options)
 
   const read = async (): Promise<Stored<Route> | undefined> => {
     const [found] = (await store.get([routeKey])) as [Stored<Route> | undefined]
@@ -195,6 +199,7 @@ export function openRotation(
       // Once it has lapsed, nobody has waited for this gateway: begin as if it were the first time.
       if (inUse()) await (isHeld(lease?.record, now()) ? look() : begin())
       else await letGo()
+      await counting.tell()
       if (away) log('warn', 'The table answers again', { route: routeKey.sk })
       away = false
     } catch (error) {
@@ -210,8 +215,7 @@ export function openRotation(
   /** One step at a time; a call during one asks for another. */
   const poke = (): Promise<void> => {
     again = true
-    clearTimeout(timer)
-    timer = undefined
+    clearTimer()
     stepping ??= (async () => {
       while (again) {
         again = false
@@ -220,6 +224,7 @@ export function openRotation(
     })().finally(() => {
       stepping = undefined
       if (inUse() || (away && lease !== undefined)) schedule()
+      else if (counting.endsIn !== undefined) timer ??= setTimeout(poke, counting.endsIn)
     })
     return stepping
   }
@@ -227,9 +232,14 @@ export function openRotation(
     timer ??= setTimeout(poke, held() > 0 ? Math.max(HELD_POLL_MS, options.pollMs / 10) : options.pollMs)
   }
 
-  const letGo = async (): Promise<void> => {
+  const clearTimer = () => {
+    clearTimeout(timer)
+    timer = undefined
+  }
+
+  const letGo = async (used = lastUsed): Promise<void> => {
     const held = lease
-    if (held && held.record.until > now()) await write(released(held.record, lastUsed))
+    if (held && held.record.until > now()) await write(released(held.record, used))
   }
 
   const isOpen = () =>
@@ -266,6 +276,7 @@ export function openRotation(
       return opening
     },
     take(port) {
+      if (!inUse()) clearTimer()
       lastUsed = now()
       if (timer === undefined && stepping === undefined) schedule()
       const chosen = choose(
@@ -297,6 +308,7 @@ export function openRotation(
       refusals.set(task, { since, until: at + passOverMs(at - since) })
     },
     accepted(task) {
+      counting.add()
       if (refusals.size > 0) refusals.delete(task)
       if (proven.has(task)) return
       proven.add(task)
@@ -333,11 +345,11 @@ export function openRotation(
       })
     },
     async release() {
-      clearTimeout(timer)
-      timer = undefined
+      clearTimer()
+      const used = lastUsed
       lastUsed = 0
       await stepping
-      await letGo()
+      await letGo(used)
     },
   }
 }

@@ -68,7 +68,15 @@ beforeAll(async () => {
     scope,
     log: () => undefined,
   }
-  const config = { pollMs: 50, answerMs: 1_500, holdMs: 2_000, wakeMs: 4_000, held: 5, bodyBytes: BODY_BYTES }
+  const config = {
+    pollMs: 50,
+    answerMs: 1_500,
+    holdMs: 2_000,
+    wakeMs: 4_000,
+    held: 5,
+    countMs: 1_000,
+    bodyBytes: BODY_BYTES,
+  }
   gateway = openGateway(ports, config, { openTo: (host) => host.startsWith('127.0.0.1') })
   const limits = { ...gateway.limits, refusedMs: 1_500, silenceMs: 700 }
   front = openFront({ ports, ...gateway, limits })
@@ -714,7 +722,15 @@ test('a gateway that is asked to stop finishes what it has begun and gives its l
     scope,
     log: () => undefined,
   }
-  const config = { pollMs: 50, answerMs: 5_000, holdMs: 2_000, wakeMs: 4_000, held: 5, bodyBytes: BODY_BYTES }
+  const config = {
+    pollMs: 50,
+    answerMs: 5_000,
+    holdMs: 2_000,
+    wakeMs: 4_000,
+    held: 5,
+    countMs: 1_000,
+    bodyBytes: BODY_BYTES,
+  }
   const second = openFront({ ports, ...openGateway(ports, config) })
   const at = await listen(second, 0, '127.0.0.1')
   const { host, leases } = await service([

@@ -57,7 +57,7 @@ export function newGateways(options: GatewaysOptions): Gateways {
     const { store, queue, scope, log } = options.portsFor(process)
     const directory = openDirectory(
       { store, queue, scope, log, now: scheduler.now },
-      { gateway: name, pollMs: random.between(1_000, 8_000) },
+      { gateway: name, pollMs: random.between(1_000, 8_000), countMs: 60_000 },
     )
     gateways[place] = { name, process, directory, leaving: false }
     return gateways[place]

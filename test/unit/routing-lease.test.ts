@@ -4,6 +4,7 @@ import { nextLease } from '../../domain/gateway-lease.ts'
 import * as keys from '../../domain/keys.ts'
 import type { GatewayLease, Route } from '../../domain/model.ts'
 import { Unavailable } from '../../domain/ports.ts'
+import type { RequestCount, ScalableTarget } from '../../domain/scaling/model.ts'
 import { type GatewayPorts, openRotation, type Rotation } from '../../functions/gateway/rotation.ts'
 import { type MemoryStore, memoryStore } from '../simulation/store.ts'
 import { NOON } from './support.ts'
@@ -60,7 +61,12 @@ beforeEach(() => {
     scope,
     log: (level, message) => logged.push(`${level}: ${message}`),
   }
-  rotation = openRotation(ports, name, { gateway: 'g1', pollMs: POLL, onGone: (task) => gone.push(task) })
+  rotation = openRotation(ports, name, {
+    gateway: 'g1',
+    pollMs: POLL,
+    countMs: 10 * POLL,
+    onGone: (task) => gone.push(task),
+  })
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -273,6 +279,159 @@ describe('a gateway and the tasks of one service', () => {
     take()
     await rotation.release()
     expect(lease()).toMatchObject({ until: 0, busy: [] })
+  })
+})
+
+describe('a gateway and a service at zero', () => {
+  const targetKey = keys.scalableTarget(scope, 'demo', 'web')
+  const register = (more: Partial<ScalableTarget> = {}) => {
+    const record: ScalableTarget = {
+      id: 't',
+      ...name,
+      createdAt: NOON,
+      min: 0,
+      max: 9,
+      suspended: { in: false, out: false, scheduled: false },
+      policies: [],
+      actions: [],
+      ...more,
+    }
+    memory.write({ key: targetKey, expect: stored(targetKey)?.rev ?? 'absent', record })
+  }
+  const asleep = { prospect: 'asleep' as const, why: 'the service is scaled to zero' }
+  const woken = () => wakes.filter((wake) => wake.endsWith(' scaling')).length
+  const hold = (left?: AbortSignal) => {
+    let heard = 0
+    rotation.news(60_000, left).then(() => {
+      heard++
+    })
+    return () => heard
+  }
+
+  test('who opens it is told to wait in the lease, and then it is woken: once, and again only while it sleeps on', async () => {
+    register()
+    route([], asleep)
+    await rotation.open()
+    expect(calls).toEqual(['read', 'write', 'read', 'read', 'wake'])
+    expect(lease()).toMatchObject({ held: 1 })
+    hold()
+    hold()
+    expect(rotation.held).toBe(2)
+    await seconds(0.9)
+    expect(woken()).toBe(1)
+    await seconds(0.3)
+    expect(woken()).toBe(2)
+    route([], { prospect: 'starting' })
+    await seconds(5)
+    expect(woken()).toBe(2)
+  })
+
+  test('many that come are told when they are twice as many, and as soon as there is a task all of them hear', async () => {
+    register()
+    route([], asleep)
+    await rotation.open()
+    const heard = Array.from({ length: 200 }, () => hold())
+    await seconds(0.2)
+    expect(lease().held).toBe(200)
+    route(['a'])
+    await seconds(0.2)
+    expect(heard.every((one) => one() === 1)).toBe(true)
+    expect(rotation.held).toBe(0)
+    await seconds(1)
+    expect(lease().held).toBeUndefined()
+  })
+
+  test('a client that leaves is not waited for', async () => {
+    register()
+    route([], asleep)
+    await rotation.open()
+    const left = new AbortController()
+    const heard = hold(left.signal)
+    left.abort()
+    await seconds(0)
+    expect(heard()).toBe(1)
+    await seconds(0.2)
+    expect(lease().held).toBeUndefined()
+  })
+
+  test('without a target that lets it have tasks it is not woken, and known to be hopeless', async () => {
+    route([], asleep)
+    await rotation.open()
+    expect(woken()).toBe(0)
+    expect(rotation.hopeless).toBe(true)
+    register({ max: 0 })
+    hold()
+    await seconds(1.2)
+    expect(rotation.hopeless).toBe(true)
+    register()
+    await seconds(1.2)
+    expect(rotation.hopeless).toBe(false)
+    expect(woken()).toBe(1)
+  })
+
+  test('its first task is tried by one request at a time; the moment it accepts, all of them may go', async () => {
+    route(['a'])
+    await rotation.open()
+    expect(rotation.proven).toBe(false)
+    expect(rotation.take(80)?.task).toBe('a')
+    expect(rotation.take(80)).toBeUndefined()
+    const heard = [hold(), hold()]
+    rotation.ended('a')
+    rotation.refused('a')
+    await seconds(0)
+    expect(heard.map((one) => one())).toEqual([1, 1])
+    expect(rotation.take(80)).toBeUndefined()
+    await seconds(0.016)
+    expect(rotation.take(80)?.task).toBe('a')
+    const more = hold()
+    rotation.accepted('a')
+    await seconds(0)
+    expect(more()).toBe(1)
+    expect([rotation.take(80)?.task, rotation.take(80)?.task]).toEqual(['a', 'a'])
+  })
+
+  test('a service that is not used says since when, and that it is used again', async () => {
+    route(['a'])
+    await rotation.open()
+    take()
+    await seconds(60)
+    expect(lease().quietSince).toBeUndefined()
+    rotation.ended('a')
+    const ended = Date.now()
+    await seconds(9)
+    expect(lease().quietSince).toBe(ended)
+    take()
+    await seconds(1)
+    expect(lease().quietSince).toBeUndefined()
+    expect(wakes).toEqual([])
+  })
+
+  test('requests are counted where a policy goes by them: each period, and twenty more without any', async () => {
+    const counted = () =>
+      memory
+        .query({ pk: targetKey.pk, prefix: keys.REQUEST_COUNTS, limit: 99 })
+        .items.map(({ record }) => (record as RequestCount).count)
+    route(['a'])
+    await rotation.open()
+    for (let n = 0; n < 7; n++) {
+      take()
+      rotation.ended('a')
+    }
+    await seconds(11)
+    expect(counted()).toEqual([])
+    const tracking = {
+      TargetValue: 5,
+      PredefinedMetricSpecification: { PredefinedMetricType: 'ALBRequestCountPerTarget' as const },
+    }
+    register({ policies: [{ name: 'p', uuid: 'u', createdAt: NOON, tracking }] })
+    for (let n = 0; n < 7; n++) {
+      take()
+      rotation.ended('a')
+    }
+    await seconds(11)
+    expect(counted()).toEqual([7])
+    await seconds(600)
+    expect(counted()).toEqual([7, ...Array.from({ length: 20 }, () => 0)])
   })
 })
 

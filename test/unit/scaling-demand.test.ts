@@ -1,0 +1,289 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { GatewayLease } from '../../domain/model.ts'
+import { type Asked, demandOf, mayBeWoken, messagesPerTask } from '../../domain/scaling/demand.ts'
+import { judge, moved, type Seen } from '../../domain/scaling/judge.ts'
+import type { ScalableTarget } from '../../domain/scaling/model.ts'
+import { followingOf, wrongFollowing } from '../../domain/scaling/service-tags.ts'
+import { NOON } from './support.ts'
+
+const SECOND = 1_000
+const tag = (key: string, value: string) => ({ key: `slipway:${key}`, value })
+const lease = (more: Partial<GatewayLease> = {}): GatewayLease => ({
+  gateway: 'g',
+  uid: 'u',
+  until: NOON + 30 * SECOND,
+  seen: 1,
+  busy: [],
+  ...more,
+})
+
+const asked = (more: Partial<Asked> = {}): Asked => ({
+  following: followingOf([]),
+  routed: true,
+  leases: [],
+  others: [],
+  desired: 0,
+  running: 0,
+  startS: 1,
+  now: NOON,
+  ...more,
+})
+const depth = (visible: number, inFlight = 0) => ({ depth: { visible, inFlight } })
+
+describe('what is asked of a service', () => {
+  test('requests that are held ask for one task, or for as many as their concurrency takes', () => {
+    const leases = [lease({ held: 150 }), lease({ gateway: 'h', held: 50 })]
+    expect(demandOf(asked({ leases }))).toEqual({ needs: 1, words: 'requests wait at the front door' })
+    const following = followingOf([tag('concurrency', '50')])
+    expect(demandOf(asked({ leases, following }))?.needs).toBe(4)
+    expect(demandOf(asked({ leases, following: followingOf([tag('concurrency', '30')]) }))?.needs).toBe(7)
+  })
+
+  test('a lease that is over holds nothing, whatever it said', () => {
+    const leases = [lease({ held: 9, until: NOON - 5 * SECOND })]
+    expect(demandOf(asked({ leases }))).toMatchObject({ needs: 0, quietSince: NOON - 5 * SECOND })
+  })
+
+  test('a gateway that is used needs the tasks there are; one that has been quiet says since when', () => {
+    const busy = asked({ leases: [lease()], desired: 3, running: 3 })
+    expect(demandOf(busy)).toEqual({ needs: 3, words: 'requests are being answered' })
+    const leases = [lease({ quietSince: NOON - 9_000 }), lease({ gateway: 'h', quietSince: NOON - 4_000 })]
+    expect(demandOf({ ...busy, leases })).toMatchObject({ needs: 0, quietSince: NOON - 4_000 })
+  })
+
+  test('one that fell silent may have been used until its lease ended', () => {
+    const leases = [lease({ until: NOON - 1_000 })]
+    expect(demandOf(asked({ leases, desired: 1 }))).toMatchObject({ needs: 0, quietSince: NOON - 1_000 })
+  })
+
+  test('messages that are worked on count like those that wait', () => {
+    const following = followingOf([tag('queue', 'jobs'), tag('messages-per-task', '25')])
+    const at = (visible: number, inFlight: number) =>
+      demandOf(asked({ routed: false, following, bound: depth(visible, inFlight) }))
+    expect(at(290, 10)).toEqual({ needs: 12, words: '300 messages are in the queue' })
+    expect(at(0, 1)?.needs).toBe(1)
+    expect(at(0, 0)).toMatchObject({ needs: 0, quietSince: 0 })
+  })
+
+  test('a queue that can not be asked leaves everything as it is, requests too', () => {
+    const following = followingOf([tag('queue', 'jobs')])
+    expect(demandOf(asked({ following, bound: { depth: undefined }, leases: [lease({ held: 1 })] }))).toBe(
+      undefined,
+    )
+    expect(demandOf(asked({ others: [undefined] }))).toBe(undefined)
+  })
+
+  test('where nothing tells, nothing follows', () => {
+    expect(demandOf(asked({ routed: false }))).toBe(undefined)
+  })
+
+  test('requests and messages: whoever needs more decides, and both must be quiet', () => {
+    const following = followingOf([tag('queue', 'jobs')])
+    const both = asked({ following, bound: depth(11), leases: [lease({ held: 3 })] })
+    expect(demandOf(both)).toMatchObject({ needs: 3, words: '11 messages are in the queue' })
+    const quiet = { ...both, leases: [lease({ quietSince: NOON - 7_000 })] }
+    expect(demandOf(quiet)?.quietSince).toBe(undefined)
+    expect(demandOf({ ...quiet, bound: depth(0) })?.quietSince).toBe(NOON - 7_000)
+  })
+
+  test('a queue of a policy wakes and keeps a task, and leaves how many to the policy', () => {
+    const others = [{ visible: 40, inFlight: 0 }]
+    expect(demandOf(asked({ routed: false, others }))?.needs).toBe(1)
+    expect(demandOf(asked({ routed: false, others, desired: 6, running: 6 }))?.needs).toBe(6)
+  })
+})
+
+test('the backlog of a task is what it works off in the wait that is left once it has started', () => {
+  expect(messagesPerTask({ waitS: 10, messageS: 0.1 }, 0)).toBe(100)
+  expect(messagesPerTask({ waitS: 30, messageS: 0.5 }, 5)).toBe(50)
+  expect(messagesPerTask({ waitS: 20, messageS: 0.5 }, 25)).toBe(1)
+  expect(messagesPerTask({ messagesPerTask: 7 }, 25)).toBe(7)
+})
+
+test('a request may wake what has a live target with room that lets it scale out', () => {
+  const target: ScalableTarget = aim()
+  expect(mayBeWoken(target)).toBe(true)
+  expect(mayBeWoken(undefined)).toBe(false)
+  expect(mayBeWoken({ ...target, gone: true })).toBe(false)
+  expect(mayBeWoken({ ...target, max: 0 })).toBe(false)
+  expect(mayBeWoken({ ...target, suspended: { in: false, out: true, scheduled: false } })).toBe(false)
+})
+
+test('tags that are no good are told to their owner', () => {
+  const wrong = (...tags: [string, string][]) => wrongFollowing(tags.map(([key, value]) => tag(key, value)))
+  expect(wrong(['idle-seconds', '0'])).toBe(
+    'The tag slipway:idle-seconds must be a whole number from 1 to 86400: 0 is not.',
+  )
+  expect(wrong(['idle-seconds', '1.5'])).toMatch(/whole number/)
+  expect(wrong(['concurrency', '-1'])).toMatch(/whole number/)
+  expect(wrong(['queue', 'no/queue'])).toMatch(/name, the URL or the ARN/)
+  expect(wrong(['queue-wait-seconds', '30'])).toMatch(/go together/)
+  expect(wrong(['queue-wait-seconds', '30'], ['message-seconds', 'x'])).toMatch(/number of seconds/)
+  expect(wrong(['queue-wait-seconds', '3'], ['message-seconds', '1'], ['messages-per-task', '2'])).toMatch(
+    /only one/,
+  )
+  for (const queue of [
+    'jobs',
+    'jobs.fifo',
+    'arn:aws:sqs:eu-west-1:123456789012:jobs',
+    'http://127.0.0.1:4566/000000000000/jobs',
+    'https://sqs.eu-west-1.amazonaws.com/123456789012/jobs',
+  ])
+    expect(wrong(['queue', queue])).toBe(undefined)
+  expect(wrong(['idle-seconds', '5'], ['queue-wait-seconds', '30'], ['message-seconds', '0.25'])).toBe(
+    undefined,
+  )
+})
+
+function aim(more: Partial<ScalableTarget> = {}): ScalableTarget {
+  return {
+    id: 't',
+    cluster: 'demo',
+    service: 'shop',
+    createdAt: NOON,
+    min: 0,
+    max: 10,
+    suspended: { in: false, out: false, scheduled: false },
+    policies: [],
+    actions: [],
+    ...more,
+  }
+}
+
+/** A service that is looked at every ten seconds; what is wanted runs at once. */
+class Day {
+  now = NOON
+  target: ScalableTarget
+  desired: number
+  deploying = false
+  causes: string[] = []
+  constructor(target: ScalableTarget, desired: number) {
+    this.target = target
+    this.desired = desired
+  }
+  look(more: Partial<Asked>, running = this.desired): number {
+    const demand = demandOf(asked({ ...more, desired: this.desired, running, now: this.now }))
+    const seen: Seen = {
+      now: this.now,
+      periodMs: 10_000,
+      desired: this.desired,
+      running,
+      deploying: this.deploying,
+      idleMs: 60_000,
+      demand,
+    }
+    const verdict = judge(this.target, seen)
+    this.target = verdict.move ? moved(verdict.target, verdict.move, seen) : verdict.target
+    if (verdict.move) {
+      this.desired = verdict.move.to
+      this.causes.push(verdict.move.cause)
+    }
+    this.now += 10_000
+    return this.desired
+  }
+  looks = (n: number, more: () => Partial<Asked>) => Array.from({ length: n }, () => this.look(more()))
+}
+
+const used = (day: Day) => () => ({ leases: [lease({ until: day.now + 30_000 })] })
+const quiet = (day: Day, since: number) => () => ({
+  leases: [lease({ until: day.now + 30_000, quietSince: since })],
+})
+
+describe('to zero and back', () => {
+  test('a request wakes one task at once, and a minute after its last answer there is none', () => {
+    const day = new Day(aim(), 0)
+    expect(day.look({ leases: [lease({ held: 1 })] })).toBe(1)
+    expect(day.looks(3, used(day))).toEqual([1, 1, 1])
+    const since = day.now - 3_000
+    expect(day.looks(6, quiet(day, since))).toEqual([1, 1, 1, 1, 1, 1])
+    expect(day.look(quiet(day, since)())).toBe(0)
+    expect(day.causes).toEqual(['requests wait at the front door', 'no request came for 60 seconds'])
+  })
+
+  test('a connection that stays open for an hour keeps its task', () => {
+    const day = new Day(aim(), 1)
+    expect(new Set(day.looks(360, used(day)))).toEqual(new Set([1]))
+  })
+
+  test('one that was just set to some by hand has its idle time too, though nobody ever asked', () => {
+    const day = new Day(aim(), 2)
+    expect(day.looks(7, () => ({}))).toEqual([2, 2, 2, 2, 2, 2, 0])
+  })
+
+  test('above zero is where a minimum above zero leaves it', () => {
+    const day = new Day(aim({ min: 1 }), 3)
+    // A target whose minimum is above zero is not asked what its gateways say.
+    expect(new Set(day.looks(20, () => ({ routed: false })))).toEqual(new Set([3]))
+  })
+
+  test('suspended scaling neither wakes nor goes', () => {
+    const out = new Day(aim({ suspended: { in: false, out: true, scheduled: false } }), 0)
+    expect(out.look({ leases: [lease({ held: 1 })] })).toBe(0)
+    const fewer = new Day(aim({ suspended: { in: true, out: false, scheduled: false } }), 1)
+    expect(new Set(fewer.looks(20, () => ({})))).toEqual(new Set([1]))
+  })
+
+  test('it does not go under a deployment that has tasks, and does under one that has none', () => {
+    const day = new Day(aim(), 1)
+    day.deploying = true
+    expect(new Set(day.looks(10, () => ({})))).toEqual(new Set([1]))
+    expect(day.look({}, 0)).toBe(0)
+  })
+
+  test('300 messages at 25 a task are 10 tasks at most, then what was enough in the last minute, then none', () => {
+    const day = new Day(aim(), 0)
+    const following = followingOf([tag('queue', 'jobs'), tag('messages-per-task', '25')])
+    const at = (visible: number, inFlight = 0) =>
+      day.look({ routed: false, following, bound: depth(visible, inFlight) })
+    expect(at(300)).toBe(10)
+    for (const left of [280, 200, 120, 60, 40, 30, 26]) expect(at(left, 10)).toBe(10)
+    // Never more than 200 in the last minute: 9 with what is worked on, then 6.
+    expect([at(20, 10), at(15, 5)]).toEqual([9, 9])
+    expect([at(0, 5), at(0, 1)]).toEqual([9, 9])
+    expect([at(0), at(0), at(0), at(0)]).toEqual([9, 9, 9, 1])
+    expect([at(0), at(0), at(0)]).toEqual([1, 1, 0])
+    expect(day.causes).toEqual([
+      '300 messages are in the queue',
+      '30 messages are in the queue for 60 seconds',
+      'the queue was empty for 60 seconds',
+      'the queue was empty for 60 seconds',
+    ])
+  })
+
+  test('a queue that does not answer for a while begins the idle time anew', () => {
+    const day = new Day(aim(), 1)
+    const following = followingOf([tag('queue', 'jobs')])
+    const at = (known: boolean) =>
+      day.look({ routed: false, following, bound: known ? depth(0) : { depth: undefined } })
+    expect([1, 2, 3, 4, 5].map(() => at(true))).toEqual([1, 1, 1, 1, 1])
+    expect(at(false)).toBe(1)
+    expect([1, 2, 3, 4, 5, 6].map(() => at(true))).toEqual([1, 1, 1, 1, 1, 1])
+    expect(at(true)).toBe(0)
+  })
+})
+
+test('whatever is asked, the count keeps within its bounds, and asked the same again it stays', () => {
+  const world = fc.record({
+    min: fc.nat(3),
+    more: fc.nat(8),
+    desired: fc.nat(12),
+    visible: fc.nat(100),
+    inFlight: fc.nat(20),
+    held: fc.nat(500),
+  })
+  fc.assert(
+    fc.property(world, ({ min, more, desired, visible, inFlight, held }) => {
+      const target = aim({ min, max: min + more })
+      const day = new Day(target, desired)
+      const following = followingOf([tag('queue', 'jobs'), tag('concurrency', '7')])
+      const ask = { following, bound: depth(visible, inFlight), leases: [lease({ held, until: NOON + 1e9 })] }
+      const first = day.look(ask)
+      if (first !== desired) {
+        expect(first).toBeGreaterThanOrEqual(min)
+        expect(first).toBeLessThanOrEqual(min + more)
+      }
+      expect(day.look(ask)).toBe(first)
+    }),
+  )
+})
