@@ -25,6 +25,8 @@ export interface Slipway {
   /** Tidily, its containers too, and forgets its data. */
   remove(): Promise<void>
   output(): string
+  /** Of the process that was started as `npm start` is. */
+  pid(): number
 }
 
 export async function freePort(): Promise<number> {
@@ -154,6 +156,7 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
       rmSync(dataDir, { recursive: true, force: true })
     },
     output: () => printed,
+    pid: () => child!.pid!,
   }
   await start()
   return self
