@@ -180,6 +180,8 @@ export interface Service {
   completed?: Pick<Deployment, 'id' | 'revision' | 'definition'>
   /** Since when it has been ACTIVE, on its revision, and wanted no task; absent of one that wanted none before this was noted. */
   zeroSince?: number
+  /** The end of its last time at zero. */
+  zeroUntil?: number
   /** Times at zero that are over and no records of their own yet. */
   zeros?: Zero[]
 }

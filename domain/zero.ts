@@ -17,18 +17,22 @@ const KEEP_S = 30 * 24 * 60 * 60
 /**
  * The service that is about to be stored, with its times at zero: one begins where the count becomes 0, and ends where it
  * leaves 0, the service is deleted or goes to another revision. Wanted nothing from 12:00, another revision at 12:10, one
- * task at 12:15: ten minutes of the first and five of the second.
+ * task at 12:15: ten minutes of the first and five of the second. A call that lost a race decides with the time at which it
+ * began: none begins before the last one has ended.
  */
 export function notingZero(before: Service | undefined, after: Service, now: number): Service {
   const was = before && revisionAtZero(before)
   const is = revisionAtZero(after)
   if (was === is) return after
   const { zeroSince: from, ...rest } = after
-  const over = was !== undefined && from !== undefined && from < now ? [{ from, to: now, revision: was }] : []
+  const over =
+    was !== undefined && from !== undefined && from < now ? { from, to: now, revision: was } : undefined
+  const zeroUntil = over?.to ?? after.zeroUntil
   return {
     ...rest,
-    ...(is !== undefined && { zeroSince: now }),
-    ...(over.length > 0 && { zeros: [...(after.zeros ?? []), ...over] }),
+    ...(zeroUntil !== undefined && { zeroUntil }),
+    ...(is !== undefined && { zeroSince: Math.max(now, zeroUntil ?? 0) }),
+    ...(over && { zeros: [...(after.zeros ?? []), over] }),
   }
 }
 

@@ -197,6 +197,14 @@ describe('a service at zero saves one task of its revision', () => {
 })
 
 describe('nothing counts twice', () => {
+  test('where a call that began earlier comes later', () => {
+    shop.create({ desiredCount: 0 })
+    shop.update({ desiredCount: 1 }, NOON + 10 * MINUTE)
+    look(NOON + 10 * MINUTE)
+    shop.update({ desiredCount: 0 }, NOON + 5 * MINUTE)
+    expect(saved(NOON + 20 * MINUTE)).toBe(1_200)
+  })
+
   test('where the worker died between the two writes', () => {
     shop.create({ desiredCount: 0 })
     shop.update({ desiredCount: 1 }, NOON + 10 * MINUTE)
