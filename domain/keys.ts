@@ -66,6 +66,20 @@ export const serviceRevision = (s: Where, clusterName: string, name: string, id:
   pk: servicePartition(s, clusterName, name),
   sk: `revision#${id}`,
 })
+/** A time at zero that is over, listed in order of its end. */
+export const zeroSpansPartition = (s: Where) => `${root(s)}#zero`
+export const zeroSpan = (
+  s: Where,
+  { cluster: clusterName, name, uid }: { cluster: string; name: string; uid: string },
+  { from, to }: { from: number; to: number },
+): { key: Key; list: ListEntry } => ({
+  key: {
+    pk: servicePartition(s, clusterName, name),
+    sk: `zero#${String(from).padStart(15, '0')}#${uid}`,
+  },
+  list: { lpk: zeroSpansPartition(s), lsk: `${zeroSpansUntil(to)}#${clusterName}/${name}` },
+})
+export const zeroSpansUntil = (to: number) => String(to).padStart(15, '0')
 export const GATEWAY_LEASES = 'gateway#'
 export const gatewayLease = (s: Where, clusterName: string, name: string, gateway: string): Key => ({
   pk: servicePartition(s, clusterName, name),

@@ -8,6 +8,7 @@ import type {
   TaskOverride,
 } from '@aws-sdk/client-ecs'
 import type { Key } from './decision.ts'
+import type { Size } from './price.ts'
 
 /** Records: what the table stores, each as one JSON value. Times are milliseconds since the epoch. */
 
@@ -177,6 +178,29 @@ export interface Service {
   steadySince?: number
   /** What a rollback goes back to: the target of the last deployment that was completed. */
   completed?: Pick<Deployment, 'id' | 'revision' | 'definition'>
+  /** Since when it has been ACTIVE, on its revision, and wanted no task; absent of one that wanted none before this was noted. */
+  zeroSince?: number
+  /** The end of its last time at zero. */
+  zeroUntil?: number
+  /** Times at zero that are over and no records of their own yet. */
+  zeros?: Zero[]
+}
+
+/** A time in which a service wanted no task, on one revision. */
+export interface Zero {
+  from: number
+  to: number
+  /** Identifier of the ServiceRevision one task of which would have run otherwise. */
+  revision: string
+}
+
+/** A time at zero as it is kept for the usage report, with what that one task would have held. */
+export interface ZeroSpan extends Size {
+  cluster: string
+  service: string
+  family: string
+  from: number
+  to: number
 }
 
 /** What UpdateService changes without a deployment (facts: ECS 8.2). */

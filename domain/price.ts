@@ -25,6 +25,16 @@ export interface Amounts {
   readonly storageGibSeconds: bigint
 }
 
+/** What one task holds of capacity: what its bill is made of. */
+export interface Size {
+  readonly cpuUnits: number
+  readonly mib: number
+  /** Beyond those that are free. */
+  readonly storageGib: number
+  /** `none`: it reserves no CPU or no memory, and Fargate has no price for such a task. */
+  readonly rate: Rate | 'none'
+}
+
 /** The unit of `cost`: with 3,600 seconds and 1,024 units or MiB multiplied out, every cost is a whole number of these. */
 export const PARTS_PER_DOLLAR = 1_000_000n * 3_600n * 1_024n
 

@@ -29,6 +29,7 @@ import { routeOf } from './service-route.ts'
 import { leavingReason, taskOfSlot } from './service-tasks.ts'
 import { slotTaskId } from './slots.ts'
 import { toStop } from './task-lifecycle.ts'
+import { fileZeros, notingZero } from './zero.ts'
 
 /** Tasks made or stopped by one decision; the next one goes on. */
 const AT_ONCE = 100
@@ -61,8 +62,11 @@ export function* lookAtService(
   const revisions = yield* revisionsOf(stored.record, call)
 
   const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
-  const own = ownChange(stored, next.service, next.lookAfter !== undefined, call)
-  const service = next.service
+  const noted = notingZero(stored.record, next.service, now)
+  // Times at zero can wait until nothing else is to be decided; what is INACTIVE is not looked at again.
+  const rests = noted === stored.record || noted.status === 'INACTIVE'
+  const { service, changes: zeros } = rests ? yield* fileZeros(noted, call) : { service: noted, changes: [] }
+  const own = ownChange(stored, service, next.lookAfter !== undefined, call)
   const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
   const born = yield* births(service, tasks, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
@@ -78,7 +82,7 @@ export function* lookAtService(
         )
       : []
   const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
-  const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
+  const changes = [...zeros, ...first, ...born, ...ended].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
   if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }

@@ -6,7 +6,8 @@ import { csvOf, merged, type UsageReport } from '../domain/usage/report.ts'
 
 const help = `Usage: npm run --silent usage -- [--by WHAT] [--from TIME] [--to TIME] [--format json|csv] [--endpoint URL]
 
-Prints what tasks used and what Fargate would bill for it, from image pull to STOPPED, by the second, a minute at least.
+Prints what tasks used and what Fargate would bill for it, from image pull to STOPPED, by the second, a minute at least;
+and as "saved", except by task and by schedule, what one task of each service would have come to while none was wanted.
 
   --by WHAT       task, service, family, schedule, cluster or day (day, in UTC)
   --from, --to    a day or a time with its zone: 2026-11-22, 2026-11-22T12:00:00Z; the end is excluded

@@ -10,6 +10,7 @@ import * as keys from '../keys.ts'
 import type { Cluster, Service, ServiceRevision, TaskDefinitionRecord } from '../model.ts'
 import { canonical, hash } from '../moment.ts'
 import type { Input, Output } from '../wire/operations.ts'
+import { notingZero } from '../zero.ts'
 import type { Call } from './call.ts'
 import { runnableDefinition } from './find-definition.ts'
 import { currentRevision, findService, type ServiceView, viewsOf } from './find-service.ts'
@@ -267,7 +268,7 @@ export function* deleteService(
   }
 }
 
-/** The changes of one call, the service last, and the wake that takes over its looks. */
+/** The changes of one call, the service last and with its times at zero, and the wake that takes over its looks. */
 export function storing(
   stored: Stored<Service> | undefined,
   service: Service,
@@ -278,8 +279,9 @@ export function storing(
   const expect = stored?.rev ?? 'absent'
   const list = keys.liveService(scope, service.cluster, service.name)
   const due = dueOf(stored?.due, true, moment.now)
+  const record = notingZero(stored?.record, service, moment.now)
   return {
-    changes: [...before, { key, expect, record: service, list, due }],
+    changes: [...before, { key, expect, record, list, due }],
     effects: [{ effect: 'wake', wake: { key, look: (stored?.rev ?? 0) + 1 } }],
   }
 }

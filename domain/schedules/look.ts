@@ -19,11 +19,9 @@ import { gone, KEEP_GONE_S } from './schedules.ts'
 export interface Looked {
   /** Something was written: decide again with what is there now. */
   readonly again: boolean
-  /** The record looked at was: whoever writes that takes over its looks. */
-  readonly wrote: boolean
 }
 
-const DONE: Looked = { again: false, wrote: false }
+const DONE: Looked = { again: false }
 /** As far ahead as a message can be sent. */
 const MOST_DELAY_MS = 900_000
 /** What waits for something that would tell it is looked at this often all the same. */
@@ -34,7 +32,7 @@ const MOST_UNTOLD_MS = 900_000
  * wait or to leave; then what follows from that, found again after any crash: runs that are not stored yet, and those that
  * are to change.
  */
-export function* lookAtSchedule(wake: Wake, wrote: boolean, call: Call): Reading<Decision<Looked>> {
+export function* lookAtSchedule(wake: Wake, call: Call): Reading<Decision<Looked>> {
   const { scope, moment } = call
   const stored = yield* get<Schedule>(wake.key)
   if (!stored || (stored.record.gone && stored.record.open.length === 0)) return { reply: DONE }
@@ -48,11 +46,11 @@ export function* lookAtSchedule(wake: Wake, wrote: boolean, call: Call): Reading
   const changed = schedule.open.flatMap(
     (opened) => changeOf(schedule, opened, runs.get(opened.id), call) ?? [],
   )
-  const reply = { again: own !== undefined || changed.length > 0, wrote: own !== undefined }
+  const reply = { again: own !== undefined || changed.length > 0 }
   if (reply.again)
     return { reply, changes: own ? [own, ...changed] : changed, effects: changed.flatMap(wakeOf) }
   const next = upcoming(schedule)
-  if (!next || next.at - moment.now > MOST_DELAY_MS || !(wrote || wake.look === stored.rev)) return { reply }
+  if (!next || next.at - moment.now > MOST_DELAY_MS || wake.look !== stored.rev) return { reply }
   const delaySeconds = Math.max(0, Math.ceil((next.at - moment.now) / 1_000))
   return { reply, effects: [{ effect: 'wake', wake: { key: wake.key, look: stored.rev }, delaySeconds }] }
 }

@@ -39,19 +39,19 @@ export interface RunLooked extends Looked {
   readonly letter?: Letter | undefined
 }
 
-const DONE: RunLooked = { again: false, wrote: false }
+const DONE: RunLooked = { again: false }
 const MOST_ATTEMPTS = 185
 const MOST_AGE_S = 86_400
 const MOST_WAIT_MS = 8 * 60_000
 
 /** One decision about one run: call its target, again after a while, watch its tasks, end. Decided twice it starts nothing twice. */
-export function* lookAtRun(wake: Wake, wrote: boolean, call: Call): Reading<Decision<RunLooked>> {
+export function* lookAtRun(wake: Wake, call: Call): Reading<Decision<RunLooked>> {
   const stored = yield* get<Run>(wake.key)
   if (!stored) return { reply: DONE }
   const run = stored.record
   if (hasEnded(run)) return ended(run, call)
   if (run.status === 'QUEUED') return { reply: DONE }
-  if (run.status === 'DUE') return yield* begin(stored, wrote || wake.look === stored.rev, call)
+  if (run.status === 'DUE') return yield* begin(stored, wake.look === stored.rev, call)
   return yield* watch(stored, call)
 }
 
@@ -77,7 +77,7 @@ function storing(
   }: { changes?: readonly Change[]; effects?: readonly Effect[]; due?: number } = {},
 ): Decision<RunLooked> {
   const own = runChange(stored.key, stored.rev, run, call, due)
-  return { reply: { again: true, wrote: true }, changes: [own, ...changes], effects }
+  return { reply: { again: true }, changes: [own, ...changes], effects }
 }
 
 function* begin(stored: Stored<Run>, mine: boolean, call: Call): Reading<Decision<RunLooked>> {
@@ -115,7 +115,7 @@ function* makeMissing(stored: Stored<Run>, call: Call): Reading<Decision<RunLook
   const asked = askedOf(run.target, run.schedule, contextOf(run, call.scope))
   if (asked.asks !== 'runTask') throw new Error(`The run ${run.id} has tasks and a target that starts none`)
   const { changes = [], effects = [] } = yield* startTasks(stored, asked.input, call)
-  return { reply: { again: true, wrote: false }, changes, effects }
+  return { reply: { again: true }, changes, effects }
 }
 
 /** A task's record outlives this by far: one that is missing later was not forgotten on the way. */
@@ -223,7 +223,7 @@ function* watch(stored: Stored<Run>, call: Call): Reading<Decision<RunLooked>> {
         wake: { key, look: Number(expect) + 1 },
       }),
     )
-    return { reply: { again: true, wrote: false }, changes, effects }
+    return { reply: { again: true }, changes, effects }
   }
   if (stored.due === undefined || stored.due > at.now) return { reply: DONE }
   return storing(stored, run, call, { due: untold(run.startedAt ?? run.decidedAt, at.now) })

@@ -1,12 +1,22 @@
 import { invalidParameter } from '../errors.ts'
 import { FREE_STORAGE_GIB, perHour, type Rate, STORAGE_PER_HOUR } from '../price.ts'
-import { add, costOf, dollars, type Grouping, in1024ths, type Line, linesOf, type Sums } from './sums.ts'
+import {
+  add,
+  both,
+  costOf,
+  dollars,
+  type Grouping,
+  type Held,
+  in1024ths,
+  type Line,
+  linesOf,
+  NOTHING,
+  type Sums,
+  showsSaved,
+} from './sums.ts'
 
-/** One line as it is shown. Amounts are exact (a 1024th is a finite decimal); only dollars are rounded, to 12 digits. */
-export interface Row {
-  readonly key: string | null
-  readonly rate: Line['rate']
-  readonly tasks: number
+/** Amounts are exact (a 1024th is a finite decimal); only dollars are rounded, to 12 digits. */
+export interface Figures {
   readonly seconds: number
   readonly vcpuSeconds: number
   readonly gbSeconds: number
@@ -16,14 +26,23 @@ export interface Row {
   readonly dollars: number | null
 }
 
+/** One line as it is shown. */
+export interface Row extends Figures {
+  readonly key: string | null
+  readonly rate: Line['rate']
+  readonly tasks: number
+  /** What one task of each service would have come to while none was wanted; absent in reports by task and by schedule. */
+  readonly saved?: Figures
+}
+
 /** What a report, or one page of one, is about and says. Times are ISO 8601. */
 export interface UsageReport {
   readonly by: Grouping
   readonly from: string | null
   readonly to: string | null
-  /** Running tasks count up to here. */
+  /** Running tasks and services at zero count up to here. */
   readonly asOf: string
-  /** Tasks that stopped before have been forgotten (30 days), and are missing in whatever is asked about earlier times. */
+  /** Tasks that stopped and times at zero that ended before have been forgotten (30 days), and are missing in whatever is asked about earlier times. */
   readonly completeFrom: string
   readonly currency: 'USD'
   readonly prices: Prices
@@ -33,11 +52,14 @@ export interface UsageReport {
   readonly nextToken?: string | undefined
 }
 
-export interface Total extends Omit<Row, 'key' | 'rate' | 'dollars'> {
-  readonly dollars: number
+/** What has no price is not in its dollars. */
+export interface Total extends Priced {
+  readonly tasks: number
   /** Of `tasks`, those without a price. */
   readonly unpricedTasks: number
+  readonly saved?: Priced
 }
+type Priced = Figures & { readonly dollars: number }
 
 /** Dollars per hour; Spot's are an estimate. */
 export interface Prices {
@@ -65,38 +87,39 @@ export interface Counted {
   readonly unpricedTasks: number
 }
 
-export function rowsAndTotal(sums: Sums, counted: Counted): Pick<UsageReport, 'rows' | 'total'> {
+export function rowsAndTotal(
+  by: Grouping,
+  sums: Sums,
+  counted: Counted,
+): Pick<UsageReport, 'rows' | 'total'> {
   const lines = linesOf(sums)
-  const all = (amount: (line: Line) => bigint) => lines.reduce((sum, line) => sum + amount(line), 0n)
+  const all = (of: (line: Line) => Held) => ({
+    ...shown(lines.map(of).reduce(both, NOTHING)),
+    dollars: Number(dollars(lines.reduce((sum, line) => sum + (costOf(of(line), line.rate) ?? 0n), 0n))),
+  })
+  const saves = showsSaved(by)
   return {
-    rows: lines.map((line) => {
-      const parts = costOf(line)
-      return {
-        key: line.key ?? null,
-        rate: line.rate,
-        tasks: line.tasks,
-        ...shown(line),
-        dollars: parts === undefined ? null : Number(dollars(parts)),
-      }
-    }),
-    total: {
-      ...counted,
-      ...shown({
-        seconds: all((line) => line.seconds),
-        cpuUnitSeconds: all((line) => line.cpuUnitSeconds),
-        mibSeconds: all((line) => line.mibSeconds),
-        storageGibSeconds: all((line) => line.storageGibSeconds),
-      }),
-      dollars: Number(dollars(all((line) => costOf(line) ?? 0n))),
-    },
+    rows: lines.map((line) => ({
+      key: line.key ?? null,
+      rate: line.rate,
+      tasks: line.tasks,
+      ...figures(line, line.rate),
+      ...(saves && { saved: figures(line.saved, line.rate) }),
+    })),
+    total: { ...counted, ...all((line) => line), ...(saves && { saved: all((line) => line.saved) }) },
   }
 }
 
-const shown = (line: Omit<Line, 'key' | 'rate' | 'tasks'>) => ({
-  seconds: Number(line.seconds),
-  vcpuSeconds: Number(in1024ths(line.cpuUnitSeconds)),
-  gbSeconds: Number(in1024ths(line.mibSeconds)),
-  storageGbSeconds: Number(line.storageGibSeconds),
+function figures(held: Held, rate: Line['rate']): Figures {
+  const parts = costOf(held, rate)
+  return { ...shown(held), dollars: parts === undefined ? null : Number(dollars(parts)) }
+}
+
+const shown = (held: Held) => ({
+  seconds: Number(held.seconds),
+  vcpuSeconds: Number(in1024ths(held.cpuUnitSeconds)),
+  gbSeconds: Number(in1024ths(held.mibSeconds)),
+  storageGbSeconds: Number(held.storageGibSeconds),
 })
 
 /** Pages of one report as one: amounts are added exactly, and prices follow from the sums. */
@@ -107,25 +130,39 @@ export function merged(pages: readonly UsageReport[]): UsageReport {
   for (const { rows } of pages) for (const row of rows) add(sums, backOf(row))
   const count = (of: keyof Counted) => pages.reduce((all, { total }) => all + total[of], 0)
   const { nextToken: _, ...about } = first
-  return { ...about, ...rowsAndTotal(sums, { tasks: count('tasks'), unpricedTasks: count('unpricedTasks') }) }
+  return {
+    ...about,
+    ...rowsAndTotal(about.by, sums, { tasks: count('tasks'), unpricedTasks: count('unpricedTasks') }),
+  }
 }
 
-/** Multiplying by 1,024 is exact, as dividing by it was. */
 const backOf = (row: Row): Line => ({
   key: row.key ?? undefined,
   rate: row.rate,
   tasks: row.tasks,
-  seconds: BigInt(row.seconds),
-  cpuUnitSeconds: BigInt(row.vcpuSeconds * 1_024),
-  mibSeconds: BigInt(row.gbSeconds * 1_024),
-  storageGibSeconds: BigInt(row.storageGbSeconds),
+  ...heldOf(row),
+  saved: row.saved ? heldOf(row.saved) : NOTHING,
+})
+
+/** Multiplying by 1,024 is exact, as dividing by it was. */
+const heldOf = (figures: Figures): Held => ({
+  seconds: BigInt(figures.seconds),
+  cpuUnitSeconds: BigInt(figures.vcpuSeconds * 1_024),
+  mibSeconds: BigInt(figures.gbSeconds * 1_024),
+  storageGibSeconds: BigInt(figures.storageGbSeconds),
 })
 
 /** A line of names and one per row; the first column is named for what the rows are by. No total: a spreadsheet makes its own. */
 export function csvOf({ by, rows }: Pick<UsageReport, 'by' | 'rows'>): string {
-  const head = [by, 'rate', 'tasks', 'seconds', 'vcpu_seconds', 'gb_seconds', 'storage_gb_seconds', 'dollars']
+  const saves = showsSaved(by)
+  const names = ['rate', 'tasks', 'seconds', 'vcpu_seconds', 'gb_seconds', 'storage_gb_seconds', 'dollars']
+  const head = [by, ...names, ...(saves ? ['saved_seconds', 'saved_dollars'] : [])]
   const body = rows.map((row) => {
-    const parts = costOf(backOf(row))
+    const { saved, ...used } = backOf(row)
+    const money = (held: Held) => {
+      const parts = costOf(held, row.rate)
+      return parts === undefined ? '' : dollars(parts)
+    }
     return [
       quoted(row.key ?? ''),
       row.rate,
@@ -134,7 +171,8 @@ export function csvOf({ by, rows }: Pick<UsageReport, 'by' | 'rows'>): string {
       row.vcpuSeconds,
       row.gbSeconds,
       row.storageGbSeconds,
-      parts === undefined ? '' : dollars(parts),
+      money(used),
+      ...(saves ? [Number(saved.seconds), money(saved)] : []),
     ]
   })
   return [head, ...body].map((cells) => `${cells.join(',')}\n`).join('')

@@ -1,13 +1,15 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type { Wake } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
+import { lookAtSchedule } from '../../domain/schedules/look.ts'
+import { lookAtService } from '../../domain/service-look.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtDemand } from '../scaler/scale.ts'
 import { watchQueues } from '../scaler/watch.ts'
 import { lookAtTask } from './look.ts'
-import { lookAtRun, lookAtSchedule } from './look-schedule.ts'
-import { lookAtService } from './look-service.ts'
+import { lookAtRun } from './look-run.ts'
+import { untilRest } from './until-rest.ts'
 
 let opened: Promise<Ports> | undefined
 
@@ -46,9 +48,11 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
     case 'task':
       return lookAtTask(wake, ports)
     case 'service':
-      return lookAtService(wake, ports)
+      await untilRest((w, call) => lookAtService(w, ports.settleMs, call), wake, ports)
+      return
     case 'schedule':
-      return lookAtSchedule(wake, ports)
+      await untilRest(lookAtSchedule, wake, ports)
+      return
     case 'run':
       return lookAtRun(wake, ports)
     case 'scaling':

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { measure, measureStanding, stories } from '../bench/economics.ts'
-import { billFor } from '../bench/prices.ts'
+import { installations, measureIdle, monthOf, totalOf } from '../bench/idle.ts'
+import { assumed, billFor } from '../bench/prices.ts'
 import { type DynamoDbLocal, dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
 
 /** Ceilings of what a task consumes, counted and not timed: raise one only for a reason written in test/bench/README.md. */
@@ -44,6 +45,22 @@ describe.skipIf('reason' in local)(
       expect(unitsPerTaskHour.writes).toBe(0)
       expect(unitsPerTaskHour.looks).toBe(0)
       expect(unitsPerTaskHour.reads).toBeLessThanOrEqual(20)
+    })
+
+    test('ten services at zero, three of which follow a queue, cost at most half a dollar a month', async () => {
+      const hour = await measureIdle(server, installations['ten, three queues'])
+      for (const counts of Object.values(hour)) {
+        expect(counts.writeUnits + counts.indexWriteUnits).toBe(0)
+        expect(counts.messages).toBe(0)
+      }
+      expect(hour.sweeper.readUnits + hour.sweeper.indexReadUnits).toBeLessThanOrEqual(60 * 18)
+      expect(hour.scaler.readUnits + hour.scaler.indexReadUnits).toBeLessThanOrEqual(60 * 20.5)
+      expect(hour.scaler.depthAsks).toBe(60 * 3)
+      // Without the secret that keeps the callers' keys: nothing that is counted.
+      const counted = monthOf(hour, assumed.pollers.bounded).filter(
+        ({ what }) => !what.startsWith('the secret'),
+      )
+      expect(totalOf(counted).withFreeTier).toBeLessThan(0.5)
     })
   },
 )

@@ -2,9 +2,12 @@ import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
 import {
   CreateClusterCommand,
+  CreateServiceCommand,
+  DescribeServicesCommand,
   DescribeTasksCommand,
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
+  UpdateServiceCommand,
 } from '@aws-sdk/client-ecs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UsageReport } from '../../domain/usage/report.ts'
@@ -88,8 +91,60 @@ test('two real tasks are billed, and what has ended is billed the same after eve
   expect(after.rows).toHaveLength(2)
 
   const { out } = await usage(['--by', 'family', '--format', 'csv'])
-  expect(out).toMatch(/^family,rate,tasks,seconds,vcpu_seconds,gb_seconds,storage_gb_seconds,dollars\n/)
-  expect(out).toMatch(/^brief,x86,1,60,15,30,0,0\.000205708333$/m)
+  expect(out).toMatch(
+    /^family,rate,tasks,seconds,vcpu_seconds,gb_seconds,storage_gb_seconds,dollars,saved_seconds,saved_dollars\n/,
+  )
+  expect(out).toMatch(/^brief,x86,1,60,15,30,0,0\.000205708333,0,0\.000000000000$/m)
+}, 180_000)
+
+test('what zero saved is reported while it lasts, and the same for ever once it is over', async () => {
+  const command = ['sh', '-c', 'sleep 1000']
+  const main = { name: 'main', image: 'slipway/hello:latest', memory: 64, command }
+  await it0.ecs.send(
+    new RegisterTaskDefinitionCommand({
+      family: 'idle',
+      containerDefinitions: [main],
+      cpu: '256',
+      memory: '512',
+    }),
+  )
+  const begun = Date.now()
+  await it0.ecs.send(
+    new CreateServiceCommand({ serviceName: 'idle', taskDefinition: 'idle', desiredCount: 0 }),
+  )
+  const saved = async () => (await reported('service')).rows.find(({ key }) => key === 'default/idle')
+  const open = await eventually(
+    async () => {
+      const row = await saved()
+      return row && row.saved!.seconds >= 2 ? row : undefined
+    },
+    30,
+    'two seconds at zero',
+  )
+  expect(open).toMatchObject({ rate: 'x86', tasks: 0, seconds: 0, dollars: 0 })
+  expect(open.saved!.vcpuSeconds).toBe(open.saved!.seconds / 4)
+
+  await it0.ecs.send(new UpdateServiceCommand({ service: 'idle', desiredCount: 1 }))
+  const most = Math.ceil((Date.now() - begun) / 1_000)
+  const over = (await saved())!.saved!
+  expect(over.seconds).toBeGreaterThanOrEqual(open.saved!.seconds)
+  expect(over.seconds).toBeLessThanOrEqual(most)
+  await it0.kill()
+  await it0.start()
+  await eventually(
+    async () => {
+      const { services } = await it0.ecs.send(new DescribeServicesCommand({ services: ['idle'] }))
+      return services![0]!.runningCount === 1 || undefined
+    },
+    60,
+    'the service to run',
+  )
+  expect((await saved())!.saved).toEqual(over)
+  const days = await reported('day')
+  expect(days.rows.reduce((sum, row) => sum + row.saved!.seconds, 0)).toBe(over.seconds)
+  expect((await reported('task')).total).not.toHaveProperty('saved')
+  const { out } = await usage(['--by', 'service', '--format', 'csv'])
+  expect(out).toMatch(new RegExp(`^default/idle,x86,1,.*,${over.seconds},0\\.0000\\d+$`, 'm'))
 }, 180_000)
 
 test('the command says in its exit code what became of it', async () => {

@@ -1,6 +1,6 @@
 import { SHARDS } from '../../domain/keys.ts'
 import { type DynamoDbLocal, dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
-import { meteredWorld, type World } from './metered-world.ts'
+import { meteredWorld, type Timer, type World } from './metered-world.ts'
 import { type Bill, billFor, type Counts, each, nothing } from './prices.ts'
 import { aligned, type Section } from './report.ts'
 import type { CapacityTimes } from './timed-capacity.ts'
@@ -18,7 +18,7 @@ export interface Story {
   readonly count: number
   readonly times: CapacityTimes
   readonly playMs: number
-  readonly sweeping?: boolean
+  readonly timers?: readonly Timer[]
 }
 
 /** Stories of one RunTask call, each played until its tasks are STOPPED. */
@@ -29,7 +29,7 @@ export const stories = {
     count: 1,
     times: { startMs: 0, runMs: 300_000 },
     playMs: 400_000,
-    sweeping: true,
+    timers: ['sweeper'],
   },
   'one, 30 s to start': { count: 1, times: { startMs: 30_000, runMs: 20_000 }, playMs: 70_000 },
 } as const satisfies Record<string, Story>
@@ -94,12 +94,12 @@ export async function openWorld(server: DynamoDbLocal, times: CapacityTimes): Pr
 
 export async function measure(
   server: DynamoDbLocal,
-  { count, times, playMs, sweeping }: Story,
+  { count, times, playMs, timers }: Story,
 ): Promise<Measured> {
   const world = await openWorld(server, times)
   const { tasks } = await world.call('RunTask', request(count, 'b7f1c9e2-5d7a-4a53-9d0e-0c1d2e3f4a5b'))
   if ((tasks as unknown[]).length !== count) throw new Error('RunTask did not accept')
-  await world.play(playMs, sweeping)
+  await world.play(playMs, timers)
   world.close()
   const last = world.written.get('STOPPED')
   if (!last) throw new Error('The task did not come to its end')
@@ -123,9 +123,9 @@ export async function measureStanding(server: DynamoDbLocal, tasks = 100): Promi
   const hour = async (running: number) => {
     const world = await openWorld(server, { startMs: 0 })
     for (let n = 0; n < running; n += 10) await world.call('RunTask', request(10, `token-${n}`))
-    await world.play(150_000, true)
+    await world.play(150_000, ['sweeper'])
     Object.assign(world.meter, { api: nothing(), worker: nothing(), sweeper: nothing() })
-    await world.play(3_600_000, true)
+    await world.play(3_600_000, ['sweeper'])
     world.close()
     return sum(world.meter.worker, world.meter.sweeper)
   }

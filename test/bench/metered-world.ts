@@ -4,14 +4,18 @@ import * as keys from '../../domain/keys.ts'
 import { moment } from '../../domain/moment.ts'
 import type { Capacity, OutgoingWake, Store } from '../../domain/ports.ts'
 import { answerEcs } from '../../functions/api/pipeline.ts'
+import { answerScaling } from '../../functions/api/scaling.ts'
 import type { Ports } from '../../functions/ports.ts'
+import { scale } from '../../functions/scaler/scale.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
 import { type Counts, nothing } from './prices.ts'
 import { type CapacityTimes, timedCapacity } from './timed-capacity.ts'
 
-export type Meter = Record<'api' | 'worker' | 'sweeper', Counts>
+export type Meter = Record<'api' | 'worker' | Timer, Counts>
+/** What a clock calls each minute. */
+export type Timer = 'sweeper' | 'scaler'
 
 /** As DynamoDB counts them: names and values. */
 export interface Bytes {
@@ -27,8 +31,10 @@ export interface World {
   /** How big the item was after each write, by its record's status; records without one are left out. */
   readonly written: Map<string, Bytes>
   call(operation: string, input: object): Promise<Record<string, unknown>>
-  /** Plays what happens in so many milliseconds, with a sweep at the end of each minute if asked. */
-  play(ms: number, sweeping?: boolean): Promise<void>
+  /** One request of Application Auto Scaling. */
+  scaling(operation: string, input: object): Promise<Record<string, unknown>>
+  /** Plays what happens in so many milliseconds, with these timers at the end of each minute. */
+  play(ms: number, timers?: readonly Timer[]): Promise<void>
   close(): void
 }
 
@@ -36,12 +42,14 @@ const scope = { account: '123456789012', region: 'us-east-1' }
 const caller = `arn:aws:iam::${scope.account}:user/bench`
 /** From a wake's sending to its look. */
 const DELIVERY_MS = 20
+const MINUTE = 60_000
+const LEAST_READ = 0.5
 
 export function meteredWorld(where: { endpoint: string; table: string }, times: CapacityTimes): World {
   let now = Date.UTC(2026, 10, 22, 12)
   let working: keyof Meter = 'api'
   let calls = 0
-  const meter: Meter = { api: nothing(), worker: nothing(), sweeper: nothing() }
+  const meter: Meter = { api: nothing(), worker: nothing(), sweeper: nothing(), scaler: nothing() }
   const written = new Map<string, Bytes>()
   const coming: { at: number; wake: Wake }[] = []
 
@@ -75,6 +83,21 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
     scope,
     log: () => {},
     settleMs: 40_000,
+    // Every question for a queue's depth is counted here, whoever asks; what it sends and is woken by, above and below.
+    async queueDepth() {
+      meter[working].depthAsks++
+      return 0
+    },
+  }
+  const timed: Record<Timer, () => Promise<unknown>> = {
+    sweeper: () => sweep(ports),
+    scaler: () => scale(ports, MINUTE),
+  }
+  const ask = async (answer: typeof answerEcs, operation: string, input: object) => {
+    working = 'api'
+    meter.api.apiCalls++
+    const seed = `call-${calls++}`
+    return JSON.parse(await answer(operation, JSON.stringify(input), { caller, seed }, ports))
   }
 
   const lookNext = async (until: number): Promise<boolean> => {
@@ -91,19 +114,17 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
   return {
     meter,
     written,
-    async call(operation, input) {
-      working = 'api'
-      meter.api.apiCalls++
-      const seed = `call-${calls++}`
-      return JSON.parse(await answerEcs(operation, JSON.stringify(input), { caller, seed }, ports))
-    },
-    async play(ms, sweeping = false) {
+    call: (operation, input) => ask(answerEcs, operation, input),
+    scaling: (operation, input) => ask(answerScaling, operation, input),
+    async play(ms, timers = []) {
       const end = now + ms
-      for (let minute = now + 60_000; sweeping && minute <= end; minute += 60_000) {
+      for (let minute = now + MINUTE; timers.length > 0 && minute <= end; minute += MINUTE) {
         while (await lookNext(minute));
         now = minute
-        working = 'sweeper'
-        await sweep(ports)
+        for (const timer of timers) {
+          working = timer
+          await timed[timer]()
+        }
       }
       while (await lookNext(end));
       now = end
@@ -126,8 +147,10 @@ function meteredStore(
     {
       ...options,
       onUnits: (units) => {
+        counts().storeCalls++
         counts().readUnits += table(units)
-        counts().indexReadUnits += list(units)
+        // A query that finds nothing is none to the local server, and half a unit to DynamoDB.
+        counts().indexReadUnits += units.CapacityUnits ? list(units) : LEAST_READ
       },
     },
     client,
@@ -136,6 +159,7 @@ function meteredStore(
     {
       ...options,
       onUnits: (units) => {
+        counts().storeCalls++
         counts().writeUnits += table(units)
         counts().indexWriteUnits += list(units)
       },

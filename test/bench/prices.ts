@@ -7,7 +7,12 @@ export const prices = {
   invocation: 0.2e-6,
   gbSecond: 0.0000133334,
   logGb: 0.5,
+  /** Secrets Manager, a month each. */
+  secretMonth: 0.4,
 } as const
+
+/** What an account has free each month; DynamoDB on demand has no units free. */
+export const free = { queueRequests: 1e6, invocations: 1e6, gbSeconds: 400_000 } as const
 
 /** What cannot be counted in process: how long a function is billed, and what Lambda itself logs of each invocation. */
 export const assumed = {
@@ -18,6 +23,14 @@ export const assumed = {
   lookMs: 15,
   /** Capacity's answer to one launch, observation or stop. */
   capacityMs: 30,
+  /** DynamoDB's answer, or a queue's, to one request of a function that works by the clock. */
+  storeMs: 4,
+  queueMs: 8,
+  /**
+   * Of each queue that a function is triggered by, while it is empty: Lambda's pollers, and how often each asks. Field notes say
+   * five, which shrink to two only where the trigger has no maximum concurrency; serverless.yml sets one.
+   */
+  pollers: { bounded: 5, unbounded: 2, perMinute: 3 },
   /** START, END and REPORT (350 bytes) are off: serverless.yml, `systemLogLevel: WARN`. */
   logBytesPerInvocation: 0,
 } as const
@@ -33,6 +46,10 @@ export interface Counts {
   apiCalls: number
   looks: number
   capacityCalls: number
+  /** Requests to the table. */
+  storeCalls: number
+  /** Of a queue for its depth. */
+  depthAsks: number
 }
 
 export const nothing = (): Counts => ({
@@ -45,6 +62,8 @@ export const nothing = (): Counts => ({
   apiCalls: 0,
   looks: 0,
   capacityCalls: 0,
+  storeCalls: 0,
+  depthAsks: 0,
 })
 
 export const each = (counts: Counts, tasks: number): Counts =>

@@ -5,6 +5,7 @@ import type { Section } from './report.ts'
 /** Loaded when asked for: each brings clients that the others do without. */
 const sections: Record<string, () => Promise<Section>> = {
   economics: async () => (await import('./economics.ts')).economics(),
+  idle: async () => (await import('./idle.ts')).idle(),
   launch: async () => (await import('./launch.ts')).launch(),
   services: async () => (await import('./services.ts')).services(),
   api: async () => (await import('./api.ts')).api(),
@@ -20,6 +21,7 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
   --help        this text
 
   economics     units, requests and dollars per task, on DynamoDB's own local server (needs java and mvn)
+  idle          dollars a month of an installation that does nothing, on DynamoDB's own local server (needs java and mvn)
   launch        RunTask to container started, against the engine itself (needs a Docker Engine)
   services      a killed task to its replacement, and a service of thirty, against the engine and Docker Swarm
   api           requests per second of DescribeTasks and RunTask, with simulated capacity

@@ -178,9 +178,9 @@ async function measureStanding() {
           launchType: 'FARGATE',
           networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-0a1b2c3d4e5f60718'] } },
         })
-      await world.play(300_000, true)
+      await world.play(300_000, ['sweeper'])
       Object.assign(world.meter, { api: nothing(), worker: nothing(), sweeper: nothing() })
-      await world.play(3_600_000, true)
+      await world.play(3_600_000, ['sweeper'])
       world.close()
       const { worker, sweeper } = world.meter
       const both = nothing()

@@ -286,6 +286,12 @@ export const breakages: Record<string, Broken> = {
     caughtBy: 'what is wanted is there',
     ports: pretending((before, after) => tasksIn(after).some((id) => !tasksIn(before).includes(id))),
   },
+  'a time at zero that is over is said to be filed, and is not': {
+    caughtBy: 'each time at zero counts once',
+    ports: store(({ write }) => ({
+      write: async (change) => (change.key.sk.startsWith('zero#') ? 'written' : write(change)),
+    })),
+  },
   'leases are ignored': {
     caughtBy: 'answers are waited for',
     ports: store(({ query }, _ports, process) => ({

@@ -33,6 +33,8 @@ export const invariants = {
   'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
   'one final state': 'services: each service deployment ends once, and stays as it ended',
   'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
+  'each time at zero counts once':
+    'services: the times in which they want no task are noted and filed, none twice',
   'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const

@@ -13,6 +13,7 @@ import { slotTaskId } from '../../domain/slots.ts'
 import type { Body } from '../../infra/capacity/simulated.ts'
 import type { Underway } from './gateways.ts'
 import type { Evidence, Judge } from './invariants.ts'
+import { zerosAmiss } from './zero-laws.ts'
 
 /** What one look at a service went by: the clock and the records as it read them. */
 export interface View {
@@ -74,6 +75,8 @@ export function newServiceJudge(judge: Pick<Judge, 'fail' | 'latest'>, evidence:
       if (back) fail('forward only', `${id}: ${back}`)
       if (service.status === 'INACTIVE' ? change.due !== undefined || change.list : unwatched(before, change))
         fail('always due', `${id} is ${service.status}, due ${change.due}`)
+      const zeros = zerosAmiss(old, service, evidence.store)
+      if (zeros) fail('each time at zero counts once', `${id} ${zeros}`)
       judgeSlots(id, old, service)
       judgeCeiling(id, old, service)
       if (view && old) judgeFloor(id, old, service, view)

@@ -8,6 +8,7 @@ import { type Judge, tasksOf } from './invariants.ts'
 import { isEnded } from './service-laws.ts'
 import { isNarrow } from './services.ts'
 import type { MemoryStore } from './store.ts'
+import { filedAmiss } from './zero-laws.ts'
 
 export const servicesOf = (store: MemoryStore): Stored<Service>[] =>
   store.all().filter(({ key }) => kindOf(key) === 'service') as Stored<Service>[]
@@ -64,6 +65,8 @@ export function judgeServices(judge: Judge, scene: Scene): void {
     for (const slot of service.slots) owned.add(slotTaskId(service, slot))
     const wrong = service.status === 'INACTIVE' ? list && 'is listed' : amiss(service)
     if (wrong) judge.fail('what is wanted is there', `${service.name} is ${service.status}, ${wrong}`)
+    const zeros = filedAmiss(service, store)
+    if (zeros) judge.fail('each time at zero counts once', `${service.name} ${zeros}`)
     judgeEnds(judge, service)
     judgeRoute(judge, service, scene)
   }

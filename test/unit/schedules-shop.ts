@@ -117,17 +117,19 @@ export class Machine {
     const kind = keys.kindOf(wake.key)
     if (kind === 'task') this.runTask(wake)
     if (kind !== 'schedule' && kind !== 'run') return
-    let wrote = false
+    const rev = () => this.records.get(`${wake.key.pk}\n${wake.key.sk}`)?.rev
+    let mine = wake
     for (let round = 0; round < 16; round++) {
-      const looked = this.settle<{ again: boolean; wrote: boolean; letter?: Letter | undefined }>((call) =>
-        kind === 'schedule' ? lookAtSchedule(wake, wrote, call) : lookAtRun(wake, wrote, call),
+      const before = rev()
+      const looked = this.settle<{ again: boolean; letter?: Letter | undefined }>((call) =>
+        kind === 'schedule' ? lookAtSchedule(mine, call) : lookAtRun(mine, call),
       )
       if (!looked) return
       if (!looked.again) {
         if (looked.letter) this.post(wake, looked.letter)
         return
       }
-      wrote ||= looked.wrote
+      if (rev() !== before) mine = { key: wake.key, look: rev() }
     }
     throw new Error('It does not come to rest')
   }
