@@ -16,7 +16,7 @@ const MINUTES = HOURS * 60
 export interface Installation {
   /** Services, all of them at zero. */
   readonly services: number
-  /** Of these, how many follow the depth of a queue of their own; the others follow their CPU. */
+  /** Of these, how many are bound to a queue of their own. */
   readonly queues: number
 }
 
@@ -35,6 +35,7 @@ export async function measureIdle(server: DynamoDbLocal, { services, queues }: I
       serviceName,
       taskDefinition: 'orders-export',
       desiredCount: 0,
+      ...(n < queues && { tags: [{ key: 'slipway:queue', value: `jobs-${n}` }] }),
       networkConfiguration: { awsvpcConfiguration: { subnets: ['subnet-0a1b2c3d4e5f60718'] } },
     })
     const target = {
@@ -49,7 +50,7 @@ export async function measureIdle(server: DynamoDbLocal, { services, queues }: I
       PolicyType: 'TargetTrackingScaling',
       TargetTrackingScalingPolicyConfiguration: {
         TargetValue: 50,
-        ...(n < queues ? depthOf(`jobs-${n}`) : CPU),
+        PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
       },
     })
   }
@@ -59,16 +60,6 @@ export async function measureIdle(server: DynamoDbLocal, { services, queues }: I
   world.close()
   return world.meter
 }
-
-const CPU = { PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' } }
-const depthOf = (queue: string) => ({
-  CustomizedMetricSpecification: {
-    Namespace: 'AWS/SQS',
-    MetricName: 'ApproximateNumberOfMessagesVisible',
-    Dimensions: [{ Name: 'QueueName', Value: queue }],
-    Statistic: 'Average',
-  },
-})
 
 export interface Cost {
   readonly what: string

@@ -7,6 +7,7 @@ import { answerEcs } from '../../functions/api/pipeline.ts'
 import { answerScaling } from '../../functions/api/scaling.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { scale } from '../../functions/scaler/scale.ts'
+import { planWatches } from '../../functions/scaler/watch.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
@@ -43,6 +44,8 @@ const caller = `arn:aws:iam::${scope.account}:user/bench`
 /** From a wake's sending to its look. */
 const DELIVERY_MS = 20
 const MINUTE = 60_000
+/** As on AWS (`queuePeriodMs` in infra/config.ts). */
+const WATCH = 20_000
 const LEAST_READ = 0.5
 
 export function meteredWorld(where: { endpoint: string; table: string }, times: CapacityTimes): World {
@@ -86,12 +89,15 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
     // Every question for a queue's depth is counted here, whoever asks; what it sends and is woken by, above and below.
     async queueDepth() {
       meter[working].depthAsks++
-      return 0
+      return { visible: 0, inFlight: 0 }
     },
   }
   const timed: Record<Timer, () => Promise<unknown>> = {
     sweeper: () => sweep(ports),
-    scaler: () => scale(ports, MINUTE),
+    scaler: async () => {
+      const { queues } = await scale(ports, MINUTE)
+      await planWatches(queues, ports, { from: WATCH, to: MINUTE, each: WATCH })
+    },
   }
   const ask = async (answer: typeof answerEcs, operation: string, input: object) => {
     working = 'api'
