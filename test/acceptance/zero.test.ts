@@ -18,12 +18,14 @@ import {
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs'
 import Docker from 'dockerode'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ensureEngine } from '../../local/engine.ts'
 import { ensureHelloImage } from '../../local/hello-image.ts'
 import { awsAt, hasAws } from '../support/aws.ts'
 import { eventually, type Slipway, slipway } from '../support/slipway.ts'
 
+// Each waits for its service to go idle, some of them several times.
+vi.setConfig({ testTimeout: 120_000 })
 const awsInstalled = await hasAws()
 let it0: Slipway
 let engine: Docker
@@ -291,7 +293,7 @@ describe('killed in the middle of a wake', () => {
     'with %s, a request is answered or fails cleanly, and the service is right afterwards',
     async (_, name) => {
       const service = `killed-${name.replace(/\W/g, '-')}`.slice(0, 30)
-      await sleeping(service)
+      await sleeping(service, web(), { 'slipway:idle-seconds': '2' })
       for (const ms of [5, 60, 250]) {
         const answered = ask(service).then(
           ({ status }) => status,
