@@ -17,6 +17,8 @@ export interface Place {
   readonly namespaceId: string
   readonly engine: Pick<Engine, 'sharedLimits' | 'swapLimit'>
   readonly digest?: string | undefined
+  /** Where AWS's endpoint of this machine answers inside the task's namespace. */
+  readonly taskEndpoint?: string | undefined
 }
 
 export const overrideOf = (order: LaunchOrder, name: string | undefined): ContainerOverride | undefined =>
@@ -31,7 +33,7 @@ export function containerSpec(container: ContainerDefinition, place: Place): Con
     name: names.containerName(installation, order.task.id, container.name ?? ''),
     Image: container.image,
     Labels: labels(container, place),
-    Env: environment(container, override, order),
+    Env: environment(container, override, place),
     ...given('Cmd', override?.command ?? container.command),
     ...given('Entrypoint', container.entryPoint),
     ...given('WorkingDir', container.workingDirectory),
@@ -99,18 +101,34 @@ function labels(
   }
 }
 
-/** An override's variables merge by name over the definition's; the region is there unless they set it. */
+/**
+ * An override's variables merge by name over the definition's. Region and endpoint are there unless they set them:
+ * SDKs differ in which of the region's two names they read, so one that is set speaks for the other.
+ */
 function environment(
   container: ContainerDefinition,
   override: ContainerOverride | undefined,
-  order: LaunchOrder,
+  { order, taskEndpoint }: Place,
 ): string[] {
-  const region = parseArn(order.task.arn)?.region
-  const merged = new Map<string, string>()
-  if (region !== undefined) for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) merged.set(name, region)
+  const asked = new Map<string, string>()
   for (const { name, value } of [...(container.environment ?? []), ...(override?.environment ?? [])])
-    if (name !== undefined) merged.set(name, value ?? '')
-  return [...merged].map(([name, value]) => `${name}=${value}`)
+    if (name !== undefined) asked.set(name, value ?? '')
+  const region =
+    asked.get('AWS_REGION') ?? asked.get('AWS_DEFAULT_REGION') ?? parseArn(order.task.arn)?.region
+  const told = new Map([
+    ['AWS_REGION', region],
+    ['AWS_DEFAULT_REGION', region],
+    ['AWS_ENDPOINT_URL', hasNetwork(order.definition) ? taskEndpoint : undefined],
+  ])
+  return [...new Map([...told, ...asked])].flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  )
+}
+
+/** A task whose containers all go without networking has none, as under network mode `none`. */
+export function hasNetwork({ networkMode, containerDefinitions = [] }: TaskDefinition): boolean {
+  const isolated = containerDefinitions.length > 0 && containerDefinitions.every((c) => c.disableNetworking)
+  return !isolated && networkMode !== 'none'
 }
 
 function hostConfig(
