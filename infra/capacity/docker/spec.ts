@@ -4,6 +4,7 @@ import { parseArn } from '../../../domain/arn.ts'
 import { logPlace } from '../../../domain/awslogs.ts'
 import type { LaunchOrder } from '../../../domain/ports.ts'
 import type { Engine } from './engine.ts'
+import { environment } from './environment.ts'
 import * as names from './naming.ts'
 import { reservedBy } from './room.ts'
 
@@ -27,13 +28,17 @@ export const overrideOf = (order: LaunchOrder, name: string | undefined): Contai
 /** What the engine is asked to make for one container of a definition (facts: ECS 6). */
 export function containerSpec(container: ContainerDefinition, place: Place): ContainerCreateOptions {
   const { order, installation } = place
+  const told = {
+    region: parseArn(order.task.arn)?.region,
+    endpoint: hasNetwork(order.definition) ? place.taskEndpoint : undefined,
+  }
   const override = overrideOf(order, container.name)
   const health = container.healthCheck
   return {
     name: names.containerName(installation, order.task.id, container.name ?? ''),
     Image: container.image,
     Labels: labels(container, place),
-    Env: environment(container, override, place),
+    Env: environment(container, override, told),
     ...given('Cmd', override?.command ?? container.command),
     ...given('Entrypoint', container.entryPoint),
     ...given('WorkingDir', container.workingDirectory),
@@ -99,30 +104,6 @@ function labels(
     'com.amazonaws.ecs.task-definition-family': definition.family ?? '',
     'com.amazonaws.ecs.task-definition-version': String(definition.revision ?? ''),
   }
-}
-
-/**
- * An override's variables merge by name over the definition's. Region and endpoint are there unless they set them:
- * SDKs differ in which of the region's two names they read, so one that is set speaks for the other.
- */
-function environment(
-  container: ContainerDefinition,
-  override: ContainerOverride | undefined,
-  { order, taskEndpoint }: Place,
-): string[] {
-  const asked = new Map<string, string>()
-  for (const { name, value } of [...(container.environment ?? []), ...(override?.environment ?? [])])
-    if (name !== undefined) asked.set(name, value ?? '')
-  const region =
-    asked.get('AWS_REGION') ?? asked.get('AWS_DEFAULT_REGION') ?? parseArn(order.task.arn)?.region
-  const told = new Map([
-    ['AWS_REGION', region],
-    ['AWS_DEFAULT_REGION', region],
-    ['AWS_ENDPOINT_URL', hasNetwork(order.definition) ? taskEndpoint : undefined],
-  ])
-  return [...new Map([...told, ...asked])].flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${value}`],
-  )
 }
 
 /** A task whose containers all go without networking has none, as under network mode `none`. */
