@@ -115,11 +115,8 @@ export async function startInstance(
     },
   }
   try {
-    await answers(instance, () => accepts(gatewayPort))
-    const door = tasks?.door
-    if (door) await answers(instance, () => accepts(door.port, door.address))
-    // Last: to everyone outside it says that all is there.
     await answers(instance, () => askJson({ host: '127.0.0.1', port, path: '/health' }))
+    await answers(instance, () => accepts(gatewayPort))
   } catch (error) {
     await instance.stop()
     throw error

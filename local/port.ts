@@ -39,9 +39,9 @@ function tryPort(port: number, variable: string, host: string): Promise<number> 
 }
 
 /** Resolves when something there accepts a connection. */
-export function accepts(port: number, host = '127.0.0.1'): Promise<void> {
+export function accepts(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, host, () => {
+    const socket = connect(port, '127.0.0.1', () => {
       socket.destroy()
       resolve()
     })
