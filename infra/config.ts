@@ -54,6 +54,8 @@ export interface LocalConfig {
   readonly maxTasks?: number | undefined
   /** Where tasks are reached: at addresses of their own, or at loopback ports; else what the engine is says which. */
   readonly taskAddresses?: 'own' | 'published' | undefined
+  /** Where the endpoint answers inside a task; `undefined` where it cannot. */
+  readonly taskEndpoint?: string | undefined
   /** Where verified SQS requests go. */
   readonly sqsDoor?: string | undefined
   /** Unix socket where verified CloudWatch Logs requests go. */
@@ -103,6 +105,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           memory: numberIn(env.SLIPWAY_MEMORY),
           maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),
           taskAddresses: addressesIn(env.SLIPWAY_TASK_ADDRESSES),
+          taskEndpoint: env.SLIPWAY_TASK_ENDPOINT || undefined,
           sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,
           logsDoor: env.SLIPWAY_DOOR_LOGS || undefined,
           controlSocket: env.SLIPWAY_CONTROL_SOCKET || undefined,

@@ -10,6 +10,7 @@ import { keepRunning } from './processes.ts'
 import { openQueues } from './queue.ts'
 import { type Settings, socketPath } from './settings.ts'
 import { openTable } from './table.ts'
+import { taskEndpoint } from './task-endpoint.ts'
 
 export interface Instance {
   readonly endpoint: string
@@ -37,10 +38,10 @@ export async function startInstance(
   const port = await freePort(settings.port, patience)
   const endpoint = `http://127.0.0.1:${port}`
   const gatewayPort = await freePort(settings.gatewayPort, patience, 'SLIPWAY_GATEWAY_PORT')
-  const [table, queues, socket] = await Promise.all([
+  const [table, queues, [socket, tasks]] = await Promise.all([
     openTable(join(data, 'table')),
     openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
-    dockerSocket,
+    dockerSocket.then(async (found) => [found, await taskEndpoint(found, port, patience)] as const),
     buildFunctions('local'),
   ])
   const agentSocket = socketPath(settings, 'agent')
@@ -64,6 +65,8 @@ export async function startInstance(
     SLIPWAY_WAKE_QUEUE_URL: queues.url('slipway-local-wake'),
     SLIPWAY_RUN_TASK_QUEUE_URL: queues.url('slipway-local-run-task'),
     SLIPWAY_RUN_TASK_DLQ_URL: queues.url('slipway-local-run-task-dead'),
+    SLIPWAY_TASK_ENDPOINT: tasks?.url ?? '',
+    SLIPWAY_TASK_DOOR: JSON.stringify(tasks?.door ?? null),
     SLIPWAY_DOOR_SQS: queues.endpoint,
     SLIPWAY_DOOR_LOGS: agentSocket,
     SLS_LOG_LEVEL: 'warning',

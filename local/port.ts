@@ -3,10 +3,15 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** The port itself, or a free one for 0; waits a while for one that is just being given up. */
-export async function freePort(port: number, patienceMs: number, variable = 'SLIPWAY_PORT'): Promise<number> {
+export async function freePort(
+  port: number,
+  patienceMs: number,
+  variable = 'SLIPWAY_PORT',
+  host = '127.0.0.1',
+): Promise<number> {
   for (const until = Date.now() + patienceMs; ; await pause(50)) {
     try {
-      return await tryPort(port, variable)
+      return await tryPort(port, variable, host)
     } catch (error) {
       if (Date.now() >= until) throw error
     }
@@ -14,7 +19,7 @@ export async function freePort(port: number, patienceMs: number, variable = 'SLI
 }
 
 /** Fails with a sentence that says by whom the port is taken. */
-function tryPort(port: number, variable: string): Promise<number> {
+function tryPort(port: number, variable: string, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.on('error', (error: NodeJS.ErrnoException) => {
@@ -26,7 +31,7 @@ function tryPort(port: number, variable: string): Promise<number> {
         ),
       )
     })
-    probe.listen(port, '127.0.0.1', () => {
+    probe.listen(port, host, () => {
       const found = (probe.address() as AddressInfo).port
       probe.close(() => resolve(found))
     })

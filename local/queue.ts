@@ -86,6 +86,10 @@ export async function openQueues(dir: string, { region, shownAs, port = 0 }: Que
     if (request.url !== '/' && !/^\/\d{12}\//.test(request.url))
       return reply.code(404).send({ __type: 'UnknownOperationException' })
   })
+  // A queue keeps the URL it was made under; who asks sees the host that it asked, inside a task and outside.
+  app.addHook('preSerialization', async ({ headers: { host } }, _, answer: object) =>
+    host === undefined ? answer : toldOn(host, answer),
+  )
   const endpoint = await app.listen({ host: '127.0.0.1', port })
 
   return {
@@ -108,6 +112,14 @@ export async function openQueues(dir: string, { region, shownAs, port = 0 }: Que
       disk.close()
     },
   }
+}
+
+/** An answer with the queue URLs that it tells on this host. */
+function toldOn(host: string, answer: object): object {
+  const here = (url: string) => `http://${host}${new URL(url).pathname}`
+  const { QueueUrl: one, QueueUrls: many }: { QueueUrl?: string; QueueUrls?: string[] } = answer
+  if (one !== undefined) return { ...answer, QueueUrl: here(one) }
+  return many === undefined ? answer : { ...answer, QueueUrls: many.map(here) }
 }
 
 function attributesOf(name: string, arn: (name: string) => string): Record<string, string> {

@@ -21,6 +21,8 @@ export interface AppOptions {
         readonly logs?: Behind | undefined
         /** The supervisor, which can forget everything. */
         readonly control?: Behind | undefined
+        /** The Host by which this machine's tasks call, with its port. */
+        readonly taskHost?: string | undefined
       }
     | undefined
   /** Why no task can run in this deployment, where none can. */
@@ -36,7 +38,7 @@ export function app(options: AppOptions): Hono {
   const edge = new Hono()
 
   edge.use('*', async (c, next) => {
-    const foreign = local && refuseForeign(c.req.header())
+    const foreign = local && refuseForeign(c.req.header(), local.taskHost)
     if (foreign) return refused(foreign, randomUUID())
     return next()
   })
@@ -52,7 +54,11 @@ export function app(options: AppOptions): Hono {
 
   if (local?.control) {
     const { control } = local
-    edge.post('/_slipway/reset', async (c) => passOn(control, await passed(c)))
+    // It asks for no signature, so a task may not: only the machine itself.
+    edge.post('/_slipway/reset', async (c) => {
+      const foreign = refuseForeign(c.req.header())
+      return foreign ? refused(foreign, randomUUID()) : passOn(control, await passed(c))
+    })
   }
 
   const askerOf = ({ accessKeyId }: Verified, seed: string): Asker => ({

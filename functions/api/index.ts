@@ -18,6 +18,7 @@ async function open() {
         sqs: local.sqsDoor ? { url: local.sqsDoor } : undefined,
         logs: local.logsDoor ? { socketPath: local.logsDoor } : undefined,
         control: local.controlSocket ? { socketPath: local.controlSocket } : undefined,
+        taskHost: local.taskEndpoint ? new URL(local.taskEndpoint).host : undefined,
       },
       cannotRun: canRun(config.capacity)
         ? undefined

@@ -14,8 +14,12 @@ function isLoopback(host: string): boolean {
 /**
  * The key of one machine is public, so a web page must not be able to use it: a Host that is not loopback (a
  * name rebound to this machine) and an Origin that is foreign or opaque are refused on every path (DESIGN 10).
+ * `taskHost`, name and port, is what the machine's own tasks call it by; left out, only the machine itself may ask.
  */
-export function refuseForeign(headers: Readonly<Record<string, string | undefined>>): Refusal | undefined {
+export function refuseForeign(
+  headers: Readonly<Record<string, string | undefined>>,
+  taskHost?: string,
+): Refusal | undefined {
   const { host, origin } = headers
   const site = headers['sec-fetch-site']
   const refuse = (what: string) =>
@@ -25,7 +29,8 @@ export function refuseForeign(headers: Readonly<Record<string, string | undefine
       {},
       403,
     )
-  if (host === undefined || !isLoopback(host)) return refuse(`the Host ${JSON.stringify(host ?? '')}`)
+  const mayAsk = host !== undefined && (isLoopback(host) || host.toLowerCase() === taskHost)
+  if (!mayAsk) return refuse(`the Host ${JSON.stringify(host ?? '')}`)
   if (origin !== undefined && !isLoopbackOrigin(origin)) return refuse(`the Origin ${JSON.stringify(origin)}`)
   if (site === 'cross-site') return refuse('a request from another site')
   return undefined

@@ -2,6 +2,7 @@ import { type Log, logAt } from '../../infra/log.ts'
 import { sqsQueue } from '../../infra/sqs.ts'
 import { openLogs } from '../logs/open.ts'
 import { startAgent } from './agent.ts'
+import { type DoorPlace, openDoor } from './door.ts'
 import { hintsTo } from './hints.ts'
 
 /** The agent as a process of its own: `node local/agent/main.ts`, configured by its environment. */
@@ -22,6 +23,8 @@ const dockerSocket = process.env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock'
 const region = process.env.SLIPWAY_REGION || 'us-east-1'
 const account = process.env.SLIPWAY_ACCOUNT || '000000000000'
 const logs = openLogs(need('SLIPWAY_DATA'), dockerSocket, { region, account }, log)
+const place: DoorPlace | undefined = JSON.parse(process.env.SLIPWAY_TASK_DOOR || 'null') ?? undefined
+const door = place && openDoor(place, { url: `http://127.0.0.1:${need('SLIPWAY_PORT')}` }, log)
 
 const agent = await startAgent({
   dockerSocket,
@@ -34,7 +37,7 @@ const agent = await startAgent({
 })
 
 const end = () => {
-  Promise.all([agent.close(), logs.close()]).then(
+  Promise.all([agent.close(), logs.close(), door?.close()]).then(
     () => process.exit(0),
     (error) => {
       log('error', 'The agent did not close cleanly', { error })

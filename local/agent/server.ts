@@ -54,7 +54,7 @@ export async function serve(socketPath: string, routes: Routes, aws?: AwsService
 export class Malformed extends Error {}
 
 /** What is too large is read to its end and forgotten, so that its sender hears the answer. */
-async function bytesOf(request: IncomingMessage): Promise<Buffer | 'too large'> {
+export async function bytesOf(request: IncomingMessage): Promise<Buffer | 'too large'> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request) {

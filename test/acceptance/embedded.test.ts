@@ -8,6 +8,7 @@ import {
   ChangeMessageVisibilityCommand,
   CreateQueueCommand,
   GetQueueAttributesCommand,
+  GetQueueUrlCommand,
   ListQueuesCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
@@ -54,6 +55,25 @@ describe('the embedded queue', () => {
       new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }),
     )
     expect(JSON.parse(Attributes!.RedrivePolicy!).maxReceiveCount).toBe(1000)
+    await queues.close()
+  })
+
+  test('tells a queue’s URL on the host that was asked, whoever made the queue, and takes either', async () => {
+    const queues = await open()
+    const here = clientOf(queues)
+    const port = new URL(queues.endpoint).port
+    const there = clientOf({ ...queues, endpoint: `http://localhost:${port}` })
+    const made = await here.send(new CreateQueueCommand({ QueueName: 'mine' }))
+    expect(made.QueueUrl).toBe(`http://127.0.0.1:${port}/000000000000/mine`)
+    const urls = [
+      (await there.send(new GetQueueUrlCommand({ QueueName: 'mine' }))).QueueUrl,
+      (await there.send(new CreateQueueCommand({ QueueName: 'mine' }))).QueueUrl,
+      ...(await there.send(new ListQueuesCommand({ QueueNamePrefix: 'mine' }))).QueueUrls!,
+    ]
+    expect(urls).toEqual(Array(3).fill(`http://localhost:${port}/000000000000/mine`))
+    await there.send(new SendMessageCommand({ QueueUrl: made.QueueUrl, MessageBody: 'a' }))
+    const { Messages } = await here.send(new ReceiveMessageCommand({ QueueUrl: urls[0] }))
+    expect(Messages?.map((m) => m.Body)).toEqual(['a'])
     await queues.close()
   })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { publishesPorts, type TaskAddresses } from '../../infra/capacity/docker/engine.ts'
+import { bridgeOf, publishesPorts, type TaskAddresses } from '../../infra/capacity/docker/engine.ts'
 import { reachedBy } from '../../infra/capacity/docker/look.ts'
 import { shapeOf } from '../../infra/capacity/docker/namespace.ts'
 
@@ -15,6 +15,18 @@ test.each([
   'an engine on %s, asked from %s (%s; set: %s): its ports are published: %s',
   (OperatingSystem, platform, SecurityOptions, addresses, published) => {
     expect(publishesPorts({ OperatingSystem, SecurityOptions }, platform, addresses)).toBe(published)
+  },
+)
+
+test.each([
+  ['Debian GNU/Linux 12', 'linux', ['name=seccomp,profile=default'], 'here'],
+  ['Debian GNU/Linux 12', 'linux', ['name=rootless'], 'rootless'],
+  ['Docker Desktop', 'linux', [], 'other machine'],
+  ['Alpine Linux', 'darwin', ['name=rootless'], 'other machine'],
+] as [string, NodeJS.Platform, string[], string][])(
+  'the bridge of an engine on %s, asked from %s (%s), lies: %s',
+  (OperatingSystem, platform, SecurityOptions, where) => {
+    expect(bridgeOf({ OperatingSystem, SecurityOptions }, platform)).toBe(where)
   },
 )
 

@@ -1,4 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { moment } from '../../domain/moment.ts'
@@ -23,13 +25,14 @@ let written = 0
 let sent = 0
 let faults: string[] = []
 let edge: ReturnType<typeof app>
+let ports: Ports
 
 beforeEach(() => {
   store = memoryStore({ now: () => NOON, lagMs: () => 0 })
   written = 0
   sent = 0
   faults = []
-  const ports: Ports = {
+  ports = {
     store: {
       get: async (keys) => store.get(keys),
       query: async (query) => store.query(query),
@@ -457,6 +460,31 @@ describe('the edge', () => {
     expect([answer.status, JSON.parse(answer.text).__type]).toEqual([status, type])
     expect(answer.text.length).toBeLessThan(2_000)
     expect(faults).toEqual([])
+  })
+
+  it('forgets everything for this machine, and never for a task on it, which it answers like anyone', async () => {
+    let forgot = 0
+    const supervisor = createServer((_, response) => {
+      forgot++
+      response.end('{}')
+    })
+    await new Promise<void>((listening) => supervisor.listen(0, '127.0.0.1', listening))
+    const { port } = supervisor.address() as AddressInfo
+    const taskHost = 'host.docker.internal:4566'
+    edge = app({ ports, keys: new Map(), local: { control: { url: `http://127.0.0.1:${port}` }, taskHost } })
+    for (const path of ['/_slipway/reset', '/_slipway/reset?', '/_slipway/%72eset']) {
+      const answer = await send({ path, headers: { host: taskHost } })
+      expectRefused(answer)
+      expect(answer.status, path).toBe(403)
+    }
+    const unsigned = await send({ headers: { host: taskHost } })
+    expect(JSON.parse(unsigned.text).__type).toBe('MissingAuthenticationTokenException')
+    expect((await send({ method: 'GET', path: '/health', headers: { host: taskHost } })).status).toBe(200)
+    expect((await send({ headers: { host: taskHost, origin: `http://${taskHost}` } })).status).toBe(403)
+    expect(forgot).toBe(0)
+    expect((await send({ path: '/_slipway/reset' })).status).toBe(200)
+    expect(forgot).toBe(1)
+    supervisor.close()
   })
 
   it('says which operations it does not do, each by name', async () => {

@@ -21,6 +21,8 @@ export interface DockerOptions {
   readonly maxTasks?: number | undefined
   /** Without it, what the engine is says which. */
   readonly taskAddresses?: TaskAddresses | undefined
+  /** What tasks are told as `AWS_ENDPOINT_URL`; without it, nothing. */
+  readonly taskEndpoint?: string | undefined
   /** For naming a task of which only its namespace is left. */
   readonly account?: string | undefined
   readonly region?: string | undefined
@@ -28,7 +30,7 @@ export interface DockerOptions {
 
 /** Containers on a Docker Engine through its socket. The engine is the record: what is held here is only hints. */
 export function dockerCapacity(options: DockerOptions): Capacity {
-  const { installation } = options
+  const { installation, taskEndpoint } = options
   const agent = options.agentSocket ? agentAt(options.agentSocket) : undefined
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
   const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom() }
@@ -38,7 +40,8 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const asked = { memory: options.memory, tasks: options.maxTasks }
   const ground = async (): Promise<Ground> => {
     const connected = await engine()
-    return { engine: connected, installation, agent, limits: limitsOf(connected, asked), ...hints }
+    const limits = limitsOf(connected, asked)
+    return { engine: connected, installation, agent, taskEndpoint, limits, ...hints }
   }
 
   return {

@@ -41,15 +41,32 @@ export async function connect(socket: string, addresses?: TaskAddresses): Promis
 /** How a task is reached from outside the engine: at its own address, or at loopback ports that stand for its own. */
 export type TaskAddresses = 'own' | 'published'
 
-/** Desktop engines and those of other systems run in a machine of their own, rootless ones in a network of their own. */
+/** What the engine's `/info` says of where it runs. */
+export interface EngineInfo {
+  readonly OperatingSystem?: string
+  readonly SecurityOptions?: readonly string[] | null
+}
+
+/**
+ * Where the engine's bridge lies: in this machine's network; in a machine of its own, as with Desktop engines and those
+ * of other systems, which lead a task's `host.docker.internal` to this one's loopback; or, rootless, in a network of
+ * its own, which leads nowhere.
+ */
+export function bridgeOf(
+  engine: EngineInfo,
+  platform: NodeJS.Platform,
+): 'here' | 'other machine' | 'rootless' {
+  if (platform !== 'linux' || engine.OperatingSystem === 'Docker Desktop') return 'other machine'
+  return engine.SecurityOptions?.includes('name=rootless') === true ? 'rootless' : 'here'
+}
+
 export function publishesPorts(
-  engine: { readonly OperatingSystem?: string; readonly SecurityOptions?: readonly string[] | null },
+  engine: EngineInfo,
   platform: NodeJS.Platform,
   addresses?: TaskAddresses,
 ): boolean {
   if (addresses !== undefined) return addresses === 'published'
-  if (platform !== 'linux' || engine.OperatingSystem === 'Docker Desktop') return true
-  return engine.SecurityOptions?.includes('name=rootless') === true
+  return bridgeOf(engine, platform) !== 'here'
 }
 
 /** The engine did not answer in time. */

@@ -25,6 +25,7 @@ export interface Ground {
   readonly engine: Engine
   readonly installation: string
   readonly agent?: AgentClient | undefined
+  readonly taskEndpoint?: string | undefined
   readonly pool: Pool
   readonly images: ImagesSeen
   readonly room: Room
@@ -263,13 +264,13 @@ async function make(
   work: Work,
   definition: ContainerDefinition,
 ): Promise<Made> {
-  const { engine, installation } = ground
+  const { engine, installation, taskEndpoint } = ground
   const there = work.look.bodies.find((body) => body.seen.name === definition.name)
   if (there) return adopt(there, work)
   if (isLate(order)) return { made: 'late' }
   const { namespaceId, digests, mine } = work
   const digest = digests.get(definition.image ?? '')
-  const spec = containerSpec(definition, { installation, order, namespaceId, engine, digest })
+  const spec = containerSpec(definition, { installation, order, namespaceId, engine, digest, taskEndpoint })
   try {
     const { id } = await ask(engine.docker.createContainer(spec))
     mine.add(id)

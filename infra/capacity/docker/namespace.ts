@@ -4,7 +4,7 @@ import type { LaunchOrder } from '../../../domain/ports.ts'
 import { ask, type Engine, statusOf, unless, wordsOf } from './engine.ts'
 import * as names from './naming.ts'
 import { ensurePauseImage, PAUSE_COMMAND, PAUSE_IMAGE } from './pause-image.ts'
-import { sysctls } from './spec.ts'
+import { hasNetwork, sysctls } from './spec.ts'
 
 /**
  * A task's network namespace is held by a container that only waits. Prepared ones are running under a name
@@ -16,6 +16,9 @@ export interface Shape {
   readonly host: NonNullable<ContainerCreateOptions['HostConfig']>
 }
 
+/** What a task calls the machine it runs on, as Docker Desktop does. */
+export const MACHINE = 'host.docker.internal'
+
 const BASE: Shape = {
   spec: {},
   host: {
@@ -25,8 +28,7 @@ const BASE: Shape = {
     SecurityOpt: ['no-new-privileges'],
     LogConfig: { Type: 'none', Config: {} },
     IpcMode: 'private',
-    // A task reaches what listens on the machine by the name that Docker Desktop gives it.
-    ExtraHosts: ['host.docker.internal:host-gateway'],
+    ExtraHosts: [`${MACHINE}:host-gateway`],
   },
 }
 
@@ -37,8 +39,7 @@ const BASE: Shape = {
  */
 export function shapeOf(definition: TaskDefinition, publishes: boolean): Shape | undefined {
   const containers = definition.containerDefinitions ?? []
-  const isolated = containers.length > 0 && containers.every((c) => c.disableNetworking)
-  const alone = isolated || definition.networkMode === 'none'
+  const alone = !hasNetwork(definition)
   const bindings = alone ? {} : portBindings(definition, publishes)
   const hostname = containers.find((c) => c.hostname)?.hostname
   const hosts = [

@@ -4,6 +4,7 @@ import { parseArn } from '../../../domain/arn.ts'
 import { logPlace } from '../../../domain/awslogs.ts'
 import type { LaunchOrder } from '../../../domain/ports.ts'
 import type { Engine } from './engine.ts'
+import { environment } from './environment.ts'
 import * as names from './naming.ts'
 import { reservedBy } from './room.ts'
 
@@ -17,6 +18,8 @@ export interface Place {
   readonly namespaceId: string
   readonly engine: Pick<Engine, 'sharedLimits' | 'swapLimit'>
   readonly digest?: string | undefined
+  /** Where AWS's endpoint of this machine answers inside the task's namespace. */
+  readonly taskEndpoint?: string | undefined
 }
 
 export const overrideOf = (order: LaunchOrder, name: string | undefined): ContainerOverride | undefined =>
@@ -25,13 +28,17 @@ export const overrideOf = (order: LaunchOrder, name: string | undefined): Contai
 /** What the engine is asked to make for one container of a definition (facts: ECS 6). */
 export function containerSpec(container: ContainerDefinition, place: Place): ContainerCreateOptions {
   const { order, installation } = place
+  const told = {
+    region: parseArn(order.task.arn)?.region,
+    endpoint: hasNetwork(order.definition) ? place.taskEndpoint : undefined,
+  }
   const override = overrideOf(order, container.name)
   const health = container.healthCheck
   return {
     name: names.containerName(installation, order.task.id, container.name ?? ''),
     Image: container.image,
     Labels: labels(container, place),
-    Env: environment(container, override, order),
+    Env: environment(container, override, told),
     ...given('Cmd', override?.command ?? container.command),
     ...given('Entrypoint', container.entryPoint),
     ...given('WorkingDir', container.workingDirectory),
@@ -99,18 +106,10 @@ function labels(
   }
 }
 
-/** An override's variables merge by name over the definition's; the region is there unless they set it. */
-function environment(
-  container: ContainerDefinition,
-  override: ContainerOverride | undefined,
-  order: LaunchOrder,
-): string[] {
-  const region = parseArn(order.task.arn)?.region
-  const merged = new Map<string, string>()
-  if (region !== undefined) for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) merged.set(name, region)
-  for (const { name, value } of [...(container.environment ?? []), ...(override?.environment ?? [])])
-    if (name !== undefined) merged.set(name, value ?? '')
-  return [...merged].map(([name, value]) => `${name}=${value}`)
+/** A task whose containers all go without networking has none, as under network mode `none`. */
+export function hasNetwork({ networkMode, containerDefinitions = [] }: TaskDefinition): boolean {
+  const isolated = containerDefinitions.length > 0 && containerDefinitions.every((c) => c.disableNetworking)
+  return !isolated && networkMode !== 'none'
 }
 
 function hostConfig(
