@@ -14,7 +14,7 @@ export interface Config {
   readonly settleMs: number
   /** How often metrics of scalable targets are looked at: AWS's minute, on one machine 10 s. */
   readonly scalingPeriodMs: number
-  /** How often queues that services are bound to are looked at in between: 20 s on AWS, on one machine each second. */
+  /** How often queues that services are bound to are looked at in between: 30 s on AWS, on one machine each second. */
   readonly queuePeriodMs: number
   /** Seconds that the start of a task takes, about: 25 on Fargate (facts: numbers 1b), 1 on one machine. */
   readonly startS: number
@@ -83,7 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
     settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
     scalingPeriodMs,
-    queuePeriodMs: amount(env, 'SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 20) * 1_000,
+    queuePeriodMs: amount(env, 'SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 30) * 1_000,
     startS: env.SLIPWAY_LOCAL ? 1 : 25,
     logLevel: readLevel(env.SLIPWAY_LOG),
     gateway: {

@@ -280,9 +280,14 @@ export function storing(
   const list = keys.liveService(scope, service.cluster, service.name)
   const due = dueOf(stored?.due, true, moment.now)
   const record = notingZero(stored?.record, service, moment.now)
+  // The scalable target of a service at zero rests until it is woken (domain/scaling/look).
+  const leavesZero = stored?.record.desiredCount === 0 && service.desiredCount > 0
   return {
     changes: [...before, { key, expect, record, list, due }],
-    effects: [{ effect: 'wake', wake: { key, look: (stored?.rev ?? 0) + 1 } }],
+    effects: [
+      { effect: 'wake', wake: { key, look: (stored?.rev ?? 0) + 1 } },
+      ...(leavesZero ? [{ effect: 'wake' as const, wake: { key: keys.scalableTargetOf(key) } }] : []),
+    ],
   }
 }
 

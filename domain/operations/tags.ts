@@ -68,7 +68,13 @@ function retagged(
   const due = keys.kindOf(key) === 'service' ? dueOf(before, true, now) : before
   return {
     changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
-    effects: due === undefined ? [] : [{ effect: 'wake', wake: { key, look: rev + 1 } }],
+    effects: [
+      ...(due === undefined ? [] : [{ effect: 'wake' as const, wake: { key, look: rev + 1 } }]),
+      // They say what it is scaled by, too.
+      ...(keys.kindOf(key) === 'service'
+        ? [{ effect: 'wake' as const, wake: { key: keys.scalableTargetOf(key) } }]
+        : []),
+    ],
   }
 }
 

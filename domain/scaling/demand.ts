@@ -26,7 +26,7 @@ export interface Asked {
   readonly leases: readonly GatewayLease[]
   /** Of the queue it is bound to, and of those that its policies go by; `undefined`: it could not be asked. */
   readonly bound?: { readonly depth: QueueDepth | undefined } | undefined
-  readonly others: readonly (QueueDepth | undefined)[]
+  readonly others: readonly PolicyQueue[]
   readonly desired: number
   readonly running: number
   /** Seconds that a start takes here: what a message waits for at least when it wakes a service. */
@@ -34,15 +34,21 @@ export interface Asked {
   readonly now: number
 }
 
+/** A queue that a policy goes by: its messages keep the last task, and those of a target tracking policy wake the first. */
+export interface PolicyQueue {
+  readonly depth: QueueDepth | undefined
+  readonly wakes: boolean
+}
+
 /** `undefined` where nothing tells what is asked of the service, or what tells it does not answer: then nothing follows. */
 export function demandOf(asked: Asked): Demand | undefined {
   const { routed, bound, others } = asked
   if (!routed && !bound && others.length === 0) return undefined
-  if ((bound && !bound.depth) || others.includes(undefined)) return undefined
+  if ((bound && !bound.depth) || others.some(({ depth }) => !depth)) return undefined
   const all = [
     ...(routed ? [byRequests(asked)] : []),
     ...(bound?.depth ? [byQueue(bound.depth, asked)] : []),
-    ...others.map((depth) => byOtherQueue(depth!, asked)),
+    ...others.map(({ depth, wakes }) => byOtherQueue(depth!, wakes, asked)),
   ]
   const most = all.reduce((a, b) => (b.needs > a.needs ? b : a))
   const quiet = all.map(({ quietSince }) => quietSince)
@@ -79,10 +85,10 @@ function byQueue({ visible, inFlight }: QueueDepth, { following, startS }: Asked
 }
 
 /** How many tasks these are worth is its policy's to say: here only that there is something to do. */
-function byOtherQueue({ visible, inFlight }: QueueDepth, { desired }: Asked): Demand {
+function byOtherQueue({ visible, inFlight }: QueueDepth, wakes: boolean, { desired }: Asked): Demand {
   const messages = visible + inFlight
   if (messages === 0) return { needs: 0, quietSince: 0, words: 'the queue was empty' }
-  return { needs: Math.max(1, desired), words: `${messages} messages are in the queue` }
+  return { needs: Math.max(wakes ? 1 : 0, desired), words: `${messages} messages are in the queue` }
 }
 
 /**

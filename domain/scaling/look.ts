@@ -15,9 +15,10 @@ import { updateService } from '../operations/services.ts'
 import type { QueueDepth } from '../ports.ts'
 import { slotTaskId } from '../slots.ts'
 import { recording } from './activities.ts'
+import { alarmOf } from './alarm-tags.ts'
 import { type Demand, demandOf } from './demand.ts'
-import { judge, type Move, metricsOf, moved, policyMetrics, type Seen } from './judge.ts'
-import type { Metric, Sample } from './metrics.ts'
+import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
+import { type Metric, metricOf, type Sample } from './metrics.ts'
 import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
 import { isLive, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
@@ -48,11 +49,20 @@ export function* wantedFor(key: Key, periodMs: number, call: Call): Reading<Want
 /** Queues that say what is asked of a service; those of its policies only where it may go to zero. */
 function queuesOf(target: ScalableTarget, service: Service): string[] {
   const { queue } = followingOf(service.tags)
-  return [...new Set([...(queue === undefined ? [] : [queue]), ...otherQueues(target)])]
+  return [...new Set([...(queue === undefined ? [] : [queue]), ...policyQueues(target).keys()])]
 }
 
-const otherQueues = (target: ScalableTarget): string[] =>
-  target.min > 0 ? [] : policyMetrics(target).flatMap((m) => (m.metric === 'queue' ? [m.queue] : []))
+/** Whether each wakes the service. */
+function policyQueues(target: ScalableTarget): ReadonlyMap<string, boolean> {
+  const queues = new Map<string, boolean>()
+  if (target.min > 0) return queues
+  for (const { name, tracking } of target.policies) {
+    const metric = tracking ? metricOf(tracking) : alarmOf(target.tags, name)?.metric
+    if (metric?.metric === 'queue')
+      queues.set(metric.queue, tracking !== undefined || (queues.get(metric.queue) ?? false))
+  }
+  return queues
+}
 
 function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
   const after = keys.requestCountsFrom(from)
@@ -120,7 +130,7 @@ function demandIn(
     routed: leases !== undefined,
     leases: leases ?? [],
     bound: following.queue === undefined ? undefined : { depth: depths.get(following.queue) },
-    others: otherQueues(record).map((queue) => depths.get(queue)),
+    others: [...policyQueues(record)].map(([queue, wakes]) => ({ depth: depths.get(queue), wakes })),
     desired: desiredCount,
     running: running.length,
     startS,
@@ -164,8 +174,23 @@ export function* lookAtTarget(
   }
   const verdict = judge(target.record, seen)
   if (verdict.move) return yield* beginning(target, verdict.target, verdict.move, seen, call)
-  if (verdict.target === target.record) return { reply: { again: false } }
-  return { reply: { again: false }, changes: [saving(target, verdict.target, call)] }
+  const due = restsUntil(target, verdict.target, service, now)
+  if (verdict.target === target.record && due === target.due) return { reply: { again: false } }
+  return { reply: { again: false }, changes: [saving(target, verdict.target, call, due)] }
+}
+
+const REST_MS = 15 * 60_000
+
+/**
+ * A service at zero moves only when it is woken: its gateways and the watch of its queue wake it, whoever sets another count
+ * wakes its target. Until then, and no longer than 15 minutes, in case that was lost, passes leave it out. What can not be
+ * told by a message (step alarms, scheduled actions) is looked at in each.
+ */
+function restsUntil(stored: Stored<ScalableTarget>, target: ScalableTarget, service: Service, now: number) {
+  const { actions, policies, activity } = target
+  const still = service.desiredCount === 0 && service.slots.length === 0 && !activity
+  if (!still || actions.length > 0 || policies.some(({ step }) => step)) return undefined
+  return stored.due !== undefined && stored.due > now ? stored.due : now + REST_MS
 }
 
 type Ended = Required<Pick<OpenActivity, 'status' | 'message'>>

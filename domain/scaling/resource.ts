@@ -106,15 +106,17 @@ export function* findTarget(resource: Resource, { scope }: Call): Reading<Stored
 /** Records that nobody finds any more stay until TTL has come by. */
 export const KEEP_GONE_S = 24 * 60 * 60
 
+/** `due`: until then there is nothing to look at; without it every pass does. */
 export function saving(
   stored: Pick<Stored<ScalableTarget>, 'rev'> | undefined,
   record: ScalableTarget,
   { scope, moment }: Call,
+  due?: number,
 ): Change<ScalableTarget> {
   const key = keyOf(scope, record)
   const expect = stored?.rev ?? 'absent'
   if (record.gone) return { key, expect, record, ttl: Math.ceil(moment.now / 1_000) + KEEP_GONE_S }
-  return { key, expect, record, list: keys.liveScalableTarget(scope, record.cluster, record.service) }
+  return { key, expect, record, list: keys.liveScalableTarget(scope, record.cluster, record.service), due }
 }
 
 /** Live targets after this one, in order of cluster and service. The index names candidates; the records count (Law 9). */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { readConfig } from '../../infra/config.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { scale } from './scale.ts'
-import { planWatches } from './watch.ts'
+import { planWatches, watched } from './watch.ts'
 
 interface Opened {
   readonly ports: Ports
@@ -27,11 +27,8 @@ export async function handler(): Promise<void> {
   for (let pass = 0; pass * period < MINUTE; pass++) {
     await pause(Math.max(0, began + pass * period - Date.now()))
     const scaled = await scale(ports, period)
-    await planWatches(scaled.queues, ports, {
-      from: queuePeriod,
-      to: Math.min(period, MINUTE),
-      each: queuePeriod,
-    })
-    ports.log('debug', 'Scaled', { ...scaled, queues: scaled.queues.length })
+    const queues = await watched(scaled, ports)
+    await planWatches(queues, ports, { from: queuePeriod, to: Math.min(period, MINUTE), each: queuePeriod })
+    ports.log('debug', 'Scaled', { targets: scaled.targets, failed: scaled.failed })
   }
 }

@@ -1,11 +1,10 @@
 import { taskArn } from '../../domain/arn.ts'
-import type { Key } from '../../domain/decision.ts'
+import type { Candidate, Key } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { type QueueDepth, Unavailable, type Usage } from '../../domain/ports.ts'
 import { lookAtTarget, type Observation, type Wanted, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
-import type { BoundQueue } from '../../domain/scaling/model.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
 import { carryOut } from '../../infra/commit.ts'
 import { answerReads } from '../../infra/reading.ts'
@@ -19,38 +18,41 @@ const AT_ONCE = 8
 export interface Scaled {
   readonly targets: number
   readonly failed: number
-  /** Queues whose messages these targets follow. */
-  readonly queues: readonly BoundQueue[]
+  /** Those that were looked at, with the queues that they follow. */
+  readonly looked: readonly { readonly target: Key; readonly queues: readonly string[] }[]
+  /** Those that rest, or could not be looked at. */
+  readonly unseen: readonly Key[]
 }
 
 /** One pass: every scalable target is observed, decided and committed by its own records; the index only names them (Law 9). */
 export async function scale(ports: Ports, periodMs: number): Promise<Scaled> {
-  const named = await targets(ports)
-  const queues: BoundQueue[] = []
+  const { now } = ports.clock('scale')
+  const all = await targets(ports)
+  const unseen = all.filter(({ due }) => due !== undefined && due > now).map(({ key }) => key)
+  const named = all.filter(({ due }) => due === undefined || due <= now).map(({ key }) => key)
+  const looked: { target: Key; queues: readonly string[] }[] = []
   let failed = 0
   for (let at = 0; at < named.length; at += AT_ONCE)
     await Promise.all(
       named.slice(at, at + AT_ONCE).map(async (key) => {
         try {
-          for (const queue of await scaleTarget(key, ports, periodMs)) queues.push({ queue, target: key })
+          looked.push({ target: key, queues: await scaleTarget(key, ports, periodMs) })
         } catch (error) {
           failed++
+          unseen.push(key)
           ports.log('error', 'A scalable target could not be looked at; the next pass does', { key, error })
         }
       }),
     )
-  return { targets: named.length, failed, queues: queues.sort(byPlace) }
+  return { targets: named.length, failed, looked, unseen }
 }
 
-const byPlace = (a: BoundQueue, b: BoundQueue) =>
-  `${a.target.pk} ${a.queue}` < `${b.target.pk} ${b.queue}` ? -1 : 1
-
-async function targets({ store, scope }: Ports): Promise<Key[]> {
-  const found: Key[] = []
+async function targets({ store, scope }: Ports): Promise<Candidate[]> {
+  const found: Candidate[] = []
   let after: string | undefined
   do {
     const page = await store.list({ lpk: keys.scalableTargetsPartition(scope), after, limit: 1_000 })
-    found.push(...page.items.map(({ key }) => key))
+    found.push(...page.items)
     after = page.next
   } while (after !== undefined)
   return found
@@ -75,17 +77,18 @@ async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<re
 
 /**
  * What is asked of a service now, between two passes: a gateway holds its requests, or there are messages in its queue. Its
- * metrics keep their own time.
+ * metrics keep their own time. Answers the queues that it follows.
  */
 export async function lookAtDemand(
   key: Key,
   ports: Ports,
   known: ReadonlyMap<string, QueueDepth> = new Map(),
-): Promise<void> {
+): Promise<readonly string[]> {
   const began = ports.clock(key.pk).now
   const wanted = await answerReads(wantedFor(key, 0, callOf(key, began, 0, ports)), ports.store)
   const depths = await depthsOf(wanted, ports, known)
   await settle(key, { depths, periodMs: 0, startS: ports.startS ?? 0, known: wanted.scaled }, began, ports)
+  return wanted.queues
 }
 
 const callOf = (key: Key, began: number, round: number, ports: Ports) => ({

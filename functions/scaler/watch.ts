@@ -1,9 +1,9 @@
-import type { Key, Stored } from '../../domain/decision.ts'
+import { isSame, type Key, type Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import { canonical } from '../../domain/moment.ts'
 import type { BoundQueue, QueueWatch } from '../../domain/scaling/model.ts'
 import type { Ports } from '../ports.ts'
-import { lookAtDemand } from './scale.ts'
+import { lookAtDemand, type Scaled } from './scale.ts'
 
 /** Milliseconds from now: the first watch, the end of them, and the time between two. */
 export interface Watches {
@@ -12,27 +12,49 @@ export interface Watches {
   readonly each: number
 }
 
+/** What was looked at, and which queues it follows; of `others` what is known stays. */
+export interface Bound {
+  readonly looked: readonly { readonly target: Key; readonly queues: readonly string[] }[]
+  readonly others: (target: Key) => boolean
+}
+
+/** Which queues are watched is one record, written when it changes. Who loses that race was as good: the next pass writes what is bound then. */
+export async function noteQueues({ looked, others }: Bound, ports: Ports): Promise<readonly BoundQueue[]> {
+  const key = keys.queueWatch(ports.scope)
+  const [stored] = (await ports.store.get([key])) as [Stored<QueueWatch> | undefined]
+  const before = stored?.record.queues ?? []
+  const kept = before.filter(
+    ({ target }) => others(target) && !looked.some((one) => isSame(one.target, target)),
+  )
+  const now = looked.flatMap(({ target, queues }) => queues.map((queue) => ({ queue, target })))
+  const record: QueueWatch = { queues: [...kept, ...now].sort(byPlace) }
+  if (canonical(before) !== canonical(record.queues))
+    await ports.store.write({ key, expect: stored?.rev ?? 'absent', record })
+  return record.queues
+}
+
+/** After a pass: targets that failed and those that rest follow what they did. */
+export const watched = ({ looked, unseen }: Scaled, ports: Ports): Promise<readonly BoundQueue[]> =>
+  noteQueues({ looked, others: (target) => unseen.some((one) => isSame(one, target)) }, ports)
+
+const byPlace = (a: BoundQueue, b: BoundQueue) =>
+  `${a.target.pk} ${a.queue}` < `${b.target.pk} ${b.queue}` ? -1 : 1
+
 /**
  * Queues that services are bound to are looked at between two passes too, by wakes that are put off: with a function's
- * minute and 20 seconds, two of them. Which queues that are is one record, written when it changes; so a queue without messages
- * costs a read and a request, whatever hangs on it. Lost wakes are made up for by the next pass.
+ * minute and 30 seconds, one of them. A queue without messages costs a request and its part of a read, whatever hangs on it.
+ * Lost wakes are made up for by the next pass.
  */
 export async function planWatches(
   queues: readonly BoundQueue[],
-  ports: Ports,
-  watches: Watches,
+  { queue, scope }: Ports,
+  { from, to, each }: Watches,
 ): Promise<void> {
-  const key = keys.queueWatch(ports.scope)
-  const [stored] = (await ports.store.get([key])) as [Stored<QueueWatch> | undefined]
-  const record: QueueWatch = { queues: [...queues] }
-  // Who loses this race was as good as the winner: the next pass writes what is bound then.
-  if (canonical(stored?.record.queues ?? []) !== canonical(record.queues))
-    await ports.store.write({ key, expect: stored?.rev ?? 'absent', record })
   if (queues.length === 0) return
   const wakes = []
-  for (let at = watches.from; at < watches.to; at += watches.each)
-    wakes.push({ wake: { key }, delaySeconds: Math.round(at / 1_000) })
-  await ports.queue.send(wakes)
+  for (let at = from; at < to; at += each)
+    wakes.push({ wake: { key: keys.queueWatch(scope) }, delaySeconds: Math.round(at / 1_000) })
+  await queue.send(wakes)
 }
 
 /** One watch: what has messages gets a look of its own. */
@@ -45,4 +67,10 @@ export async function watchQueues(key: Key, ports: Ports): Promise<void> {
         await lookAtDemand(target, ports, new Map([[queue, depth]]))
     }),
   )
+}
+
+/** A look that something of the target's own service asked for: what it follows may have changed. */
+export async function lookAtScaling(target: Key, ports: Ports): Promise<void> {
+  const queues = await lookAtDemand(target, ports)
+  await noteQueues({ looked: [{ target, queues }], others: () => true }, ports)
 }

@@ -5,8 +5,7 @@ import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import { lookAtService } from '../../domain/service-look.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
-import { lookAtDemand } from '../scaler/scale.ts'
-import { watchQueues } from '../scaler/watch.ts'
+import { lookAtScaling, watchQueues } from '../scaler/watch.ts'
 import { lookAtTask } from './look.ts'
 import { lookAtRun } from './look-run.ts'
 import { untilRest } from './until-rest.ts'
@@ -56,7 +55,7 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
     case 'run':
       return lookAtRun(wake, ports)
     case 'scaling':
-      return lookAtDemand(wake.key, ports)
+      return lookAtScaling(wake.key, ports)
     case 'watch':
       return watchQueues(wake.key, ports)
     case 'other':

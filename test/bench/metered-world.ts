@@ -7,7 +7,7 @@ import { answerEcs } from '../../functions/api/pipeline.ts'
 import { answerScaling } from '../../functions/api/scaling.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { scale } from '../../functions/scaler/scale.ts'
-import { planWatches } from '../../functions/scaler/watch.ts'
+import { planWatches, watched } from '../../functions/scaler/watch.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
@@ -45,7 +45,7 @@ const caller = `arn:aws:iam::${scope.account}:user/bench`
 const DELIVERY_MS = 20
 const MINUTE = 60_000
 /** As on AWS (`queuePeriodMs` in infra/config.ts). */
-const WATCH = 20_000
+const WATCH = 30_000
 const LEAST_READ = 0.5
 
 export function meteredWorld(where: { endpoint: string; table: string }, times: CapacityTimes): World {
@@ -95,7 +95,7 @@ export function meteredWorld(where: { endpoint: string; table: string }, times: 
   const timed: Record<Timer, () => Promise<unknown>> = {
     sweeper: () => sweep(ports),
     scaler: async () => {
-      const { queues } = await scale(ports, MINUTE)
+      const queues = await watched(await scale(ports, MINUTE), ports)
       await planWatches(queues, ports, { from: WATCH, to: MINUTE, each: WATCH })
     },
   }

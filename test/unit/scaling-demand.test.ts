@@ -71,7 +71,7 @@ describe('what is asked of a service', () => {
     expect(demandOf(asked({ following, bound: { depth: undefined }, leases: [lease({ held: 1 })] }))).toBe(
       undefined,
     )
-    expect(demandOf(asked({ others: [undefined] }))).toBe(undefined)
+    expect(demandOf(asked({ others: [{ depth: undefined, wakes: true }] }))).toBe(undefined)
   })
 
   test('where nothing tells, nothing follows', () => {
@@ -88,8 +88,11 @@ describe('what is asked of a service', () => {
   })
 
   test('a queue of a policy wakes and keeps a task, and leaves how many to the policy', () => {
-    const others = [{ visible: 40, inFlight: 0 }]
+    const others = [{ depth: { visible: 40, inFlight: 0 }, wakes: true }]
     expect(demandOf(asked({ routed: false, others }))?.needs).toBe(1)
+    const steps = [{ ...others[0]!, wakes: false }]
+    expect(demandOf(asked({ routed: false, others: steps }))?.needs).toBe(0)
+    expect(demandOf(asked({ routed: false, others: steps, desired: 1 }))?.needs).toBe(1)
     expect(demandOf(asked({ routed: false, others, desired: 6, running: 6 }))?.needs).toBe(6)
   })
 })

@@ -164,18 +164,44 @@ test('a deployment in progress lets nothing be scaled in; what is DRAINING is le
 })
 
 describe('at rest', () => {
-  test('a service at its target, or at zero, costs no write', () => {
-    for (const [desired, figures] of [
-      [2, { cpu: 48 }],
-      [0, { cpu: undefined }],
-    ] as const) {
-      const shop = new Scaling(desired)
-      shop.register({ MinCapacity: 0, MaxCapacity: 4 })
-      shop.track(50)
-      const before = structuredClone([...shop.records])
-      for (const minute of [1, 2, 3]) shop.pass(minute, figures)
-      expect([...shop.records]).toEqual(before)
-    }
+  test('a service at its target costs no write', () => {
+    const shop = new Scaling(2)
+    shop.register({ MinCapacity: 0, MaxCapacity: 4 })
+    shop.track(50)
+    const before = structuredClone([...shop.records])
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 48 })
+    expect([...shop.records]).toEqual(before)
+  })
+
+  test('one at zero rests for 15 minutes at a time, unless its target has what no message tells', () => {
+    const due = (shop: Scaling) => shop.records.get(`${shop.targetKey.pk}\n${shop.targetKey.sk}`)!.due
+    const shop = new Scaling(0)
+    shop.register({ MinCapacity: 0, MaxCapacity: 4 })
+    shop.track(50)
+    shop.pass(1)
+    expect(due(shop)).toBe(NOON + 16 * MINUTE)
+    const before = structuredClone([...shop.records])
+    for (const minute of [2, 9, 15]) shop.pass(minute)
+    expect([...shop.records]).toEqual(before)
+    shop.pass(16)
+    expect(due(shop)).toBe(NOON + 31 * MINUTE)
+    shop.ask(putScheduledAction, {
+      ...SHOP,
+      ScheduledActionName: 'night',
+      Schedule: 'rate(1 day)',
+      ScalableTargetAction: { MaxCapacity: 2 },
+    })
+    shop.pass(17)
+    expect(due(shop)).toBeUndefined()
+  })
+
+  test('whoever sets another count wakes it', () => {
+    const shop = new Scaling(0)
+    const { effects } = decide(
+      updateService({ cluster: 'demo', service: 'shop', desiredCount: 1 }, newCall()()),
+      shop.records,
+    )
+    expect(effects).toContainEqual({ effect: 'wake', wake: { key: shop.targetKey } })
   })
 
   test('nothing is measured for a service that can not move', () => {

@@ -176,7 +176,8 @@ it('answers rubbish with an error of the caller’s, and stores nothing for it',
         for (const part of parts.slice(0, -1)) at = (at as Record<string, unknown> | null)?.[part]
         if (typeof at === 'object' && at !== null)
           Object.defineProperty(at, parts.at(-1)!, {
-            value,
+            // Rubbish may be the same object twice, and put into itself.
+            value: structuredClone(value),
             enumerable: true,
             configurable: true,
             writable: true,

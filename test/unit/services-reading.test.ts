@@ -225,7 +225,7 @@ describe('tags of a service', () => {
     })
   })
 
-  it('wake the worker though the service rests: they say where its requests come in', () => {
+  it('wake the worker though the service rests: they say where its requests come in, and what it is scaled by', () => {
     shop.create()
     shop.reconcile((s) => s)
     const { changes, effects } = decide(
@@ -233,7 +233,10 @@ describe('tags of a service', () => {
       shop.records,
     )
     expect(changes![0]).toMatchObject({ due: NOON + 60_000, list: { lsk: 'service#demo#shop' } })
-    expect(effects).toEqual([{ effect: 'wake', wake: { key: shop.key, look: 3 } }])
+    expect(effects).toEqual([
+      { effect: 'wake', wake: { key: shop.key, look: 3 } },
+      { effect: 'wake', wake: { key: { ...shop.key, sk: 'scaling' } } },
+    ])
   })
 
   it('that list no routes are refused, here and when a service is created', () => {
