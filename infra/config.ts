@@ -34,6 +34,7 @@ export interface GatewayConfig {
 
 export interface LocalConfig {
   readonly dockerSocket: string
+  /** Unix socket of the process that stands beside the functions: the engine's agent, or the simulated world. */
   readonly agentSocket: string
   readonly installation: string
   readonly prepared: number

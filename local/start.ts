@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { askJson } from './ask-http.ts'
+import { needsEngine } from './beside.ts'
 import { ensureEngine } from './engine.ts'
 import { hello } from './hello.ts'
 import { ensureHelloImage } from './hello-image.ts'
@@ -44,8 +45,10 @@ async function main(args: string[]): Promise<number> {
     instance?.kill()
     process.exit(130)
   })
-  const socket = ensureEngine(say).then((engine) => engine.socket)
-  const image = socket.then(ensureHelloImage)
+  const socket: Promise<string | undefined> = needsEngine(settings.capacity)
+    ? ensureEngine(say).then((engine) => engine.socket)
+    : Promise.resolve(undefined)
+  const image = socket.then((path) => (path === undefined ? undefined : ensureHelloImage(path)))
   image.catch(() => undefined)
   // Asked to stop before it is up: what was begun ends with this process.
   instance = await Promise.race([
@@ -89,16 +92,14 @@ function stopAsked(again: () => void): Promise<void> {
 async function tell(
   settings: Settings,
   { endpoint, gateway }: Instance,
-  socket: string,
+  socket: string | undefined,
   ms: number,
 ): Promise<void> {
-  const info = await askJson({ socketPath: socket, path: '/info' })
-  const memory = (Number(info.MemTotal) / 2 ** 30).toFixed(1)
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
   const rows: [string, string][] = [
     ['Endpoint', endpoint],
     ['Services', `http://<service>.<cluster>.localhost:${new URL(gateway).port}`],
-    ['Docker', `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`],
+    socket ? ['Docker', await engineAt(socket)] : ['Capacity', `${settings.capacity}: no containers run`],
     ['State', shown(settings.data)],
     ['Region', `${settings.region}, account ${settings.account}`],
     ['Keys', `${key} / ${secret}`],
@@ -106,6 +107,12 @@ async function tell(
   ]
   say(`\nSlipway is ready (${(ms / 1_000).toFixed(1)} s)\n`)
   for (const [name, value] of rows) say(`  ${name.padEnd(9)} ${value}`)
+}
+
+async function engineAt(socket: string): Promise<string> {
+  const info = await askJson({ socketPath: socket, path: '/info' })
+  const memory = (Number(info.MemTotal) / 2 ** 30).toFixed(1)
+  return `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`
 }
 
 function shown(path: string): string {
@@ -117,7 +124,7 @@ function shown(path: string): string {
 async function greet(settings: Settings, { endpoint }: Instance, image: Promise<void>): Promise<void> {
   const greeted = join(settings.data, 'greeted')
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
-  if (!existsSync(greeted) && settings.hello) {
+  if (!existsSync(greeted) && settings.hello && needsEngine(settings.capacity)) {
     try {
       await image
       await hello({ endpoint, region: settings.region, accessKeyId: key!, secretAccessKey: secret! }, say)
