@@ -92,13 +92,16 @@ async function drain(tasks: number): Promise<Drained> {
   }
 }
 
+/** Ten a call, as whoever queues thousands would: the line must grow faster than it drains. */
 async function accept({ ecs }: Slipway, tasks: number): Promise<string[]> {
   const arns: string[] = []
-  let called = 0
+  let asked = 0
   const caller = async () => {
-    while (called++ < tasks) {
-      const { tasks: made = [] } = await ecs.send(new RunTaskCommand({ taskDefinition: 'queued' }))
-      arns.push(made[0]!.taskArn!)
+    while (asked < tasks) {
+      const count = Math.min(10, tasks - asked)
+      asked += count
+      const { tasks: made = [] } = await ecs.send(new RunTaskCommand({ taskDefinition: 'queued', count }))
+      arns.push(...made.map((task) => task.taskArn!))
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, caller))
