@@ -118,13 +118,13 @@ function packedParser(): string {
   return `module.exports = require('node:zlib').inflateRawSync(Buffer.from('${packed}', 'base64'))`
 }
 
-const leftOut = (name: string) =>
-  `export function ${name}Capacity() { throw new Error('The ${name} driver is not in this bundle') }`
+const leftOut = (name: string, factory: string) =>
+  `export function ${factory}() { throw new Error('The ${name} driver is not in this bundle') }`
 
 /** A function in AWS has no engine beside it, and nothing to simulate: such drivers stay out of its bundle. */
 const localDrivers: readonly Unused[] = [
-  { filter: /^\.\/docker\/index\.ts$/, contents: leftOut('docker') },
-  { filter: /^\.\/simulated\.ts$/, contents: leftOut('simulated') },
+  { filter: /^\.\/docker\/index\.ts$/, contents: leftOut('docker', 'dockerCapacity') },
+  { filter: /^\.\/simulated-client\.ts$/, contents: leftOut('simulated', 'simulatedAt') },
 ]
 
 const without = (modules: readonly Unused[]): Plugin => ({

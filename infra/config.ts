@@ -46,6 +46,7 @@ export interface LocalConfig {
   /** Of the endpoint. */
   readonly port: string
   readonly dockerSocket: string
+  /** Unix socket of the process that stands beside the functions: the engine's agent, or the simulated world. */
   readonly agentSocket: string
   readonly installation: string
   readonly prepared: number

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-dynamodb'
 import type { Candidate, Change, Key, ListQuery, Page, Query, Stored } from '../domain/decision.ts'
 import { type Store, Unavailable } from '../domain/ports.ts'
+import { toEmbedded } from './embedded.ts'
 
 type Item = Record<string, AttributeValue>
 
@@ -29,7 +30,7 @@ export function dynamoClient({
 }: Pick<TableOptions, 'region' | 'endpoint'>): DynamoDBClient {
   return new DynamoDBClient({
     region,
-    ...(endpoint && { endpoint, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }),
+    ...(endpoint && toEmbedded(endpoint, region)),
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
   })

@@ -1,6 +1,7 @@
 import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import type { Wake } from '../domain/decision.ts'
 import { type Queue, Unavailable } from '../domain/ports.ts'
+import { toEmbedded } from './embedded.ts'
 
 export interface QueueOptions {
   readonly wakeQueueUrl: string
@@ -15,10 +16,7 @@ export function sqsClient({
 }: Pick<QueueOptions, 'region' | 'queueEndpoint'>): SQSClient {
   return new SQSClient({
     region,
-    ...(queueEndpoint && {
-      endpoint: queueEndpoint,
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    }),
+    ...(queueEndpoint && toEmbedded(queueEndpoint, region)),
     maxAttempts: 3,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
   })

@@ -3,6 +3,7 @@ import { purge } from '../infra/capacity/docker/index.ts'
 import { answers, candidates } from './engine.ts'
 import { lockData, readPid } from './lock.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { forgetGround } from './simulated/ground.ts'
 
 const help = `Usage: npm run down
 
@@ -18,6 +19,8 @@ async function main(args: string[]): Promise<number> {
   }
   const settings = readSettings()
   const lock = await stopRunning(settings)
+  const simulated = forgetGround(settings.data).removed
+  if (simulated > 0) console.log(`Removed ${simulated} simulated containers.`)
   const socket = await engineSocket()
   if (socket === undefined) console.log('No Docker Engine answers, so no container runs.')
   else {

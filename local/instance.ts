@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { buildFunctions } from '../infra/build.ts'
-import { purge, purgeIdle } from '../infra/capacity/docker/index.ts'
 import { askJson } from './ask-http.ts'
+import { besideOf } from './beside.ts'
 import { openControl } from './control.ts'
 import { accepts, freePort } from './port.ts'
 import { keepRunning } from './processes.ts'
@@ -26,13 +26,16 @@ export interface Instance {
 
 const READY_MS = 60_000
 
-/** Everything of one machine but the engine: the table, the queue, the agent, the functions and the gateway, up and answering. */
+/** Everything of one machine but the engine: the table, the queue, the agent (or what stands for it), the functions and the gateway, up and answering. */
 export async function startInstance(
   settings: Settings & { readonly afterKill: boolean },
-  dockerSocket: Promise<string>,
+  /** Of the engine, where the capacity needs one. */
+  dockerSocket: Promise<string | undefined>,
   say: (line: string) => void,
+  /** Once it is aborted, what has been begun is stopped in order, and the start ends in an error. */
+  unwanted: AbortSignal,
 ): Promise<Instance> {
-  const { data, region, installation } = settings
+  const { data, region } = settings
   // The processes of one that was killed may take a moment to notice.
   const patience = settings.afterKill ? 10_000 : 0
   const port = await freePort(settings.port, patience)
@@ -41,9 +44,12 @@ export async function startInstance(
   const [table, queues, [socket, tasks]] = await Promise.all([
     openTable(join(data, 'table')),
     openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
-    dockerSocket.then(async (found) => [found, await taskEndpoint(found, port, patience)] as const),
+    dockerSocket.then(
+      async (found) => [found, found && (await taskEndpoint(found, port, patience))] as const,
+    ),
     buildFunctions('local'),
   ])
+  const beside = besideOf(settings, socket)
   const agentSocket = socketPath(settings, 'agent')
   const controlSocket = socketPath(settings, 'control')
   const env = {
@@ -55,8 +61,8 @@ export async function startInstance(
     SLIPWAY_ACCOUNT: settings.account,
     SLIPWAY_KEYS: settings.keys,
     SLIPWAY_CAPACITY: settings.capacity,
-    SLIPWAY_INSTALLATION: installation,
-    SLIPWAY_DOCKER_SOCKET: socket,
+    SLIPWAY_INSTALLATION: settings.installation,
+    SLIPWAY_DOCKER_SOCKET: socket ?? '',
     SLIPWAY_AGENT_SOCKET: agentSocket,
     SLIPWAY_CONTROL_SOCKET: controlSocket,
     SLIPWAY_TABLE: 'slipway',
@@ -72,7 +78,7 @@ export async function startInstance(
     SLS_LOG_LEVEL: 'warning',
     SLS_NOTIFICATIONS_MODE: 'off',
   }
-  const agent = keepRunning({ name: 'agent', args: ['local/agent/main.ts'], env, say })
+  const agent = keepRunning({ name: beside.name, args: [beside.main], env, say })
   const gateway = keepRunning({ name: 'gateway', args: ['local/gateway/main.ts'], env, say })
   const functions = keepRunning({
     name: 'functions',
@@ -86,11 +92,15 @@ export async function startInstance(
     queues.reset()
     await table.reset()
     for (const file of ['logs.db', 'logs.db-wal', 'logs.db-shm']) rmSync(join(data, file), { force: true })
-    const purged = await purge(installation, socket)
+    const purged = await beside.purge()
     agent.start()
     await answers(agent, () => askJson({ socketPath: agentSocket, path: '/health' }))
     return purged
   })
+  const asked = new Promise<never>((_, reject) => {
+    unwanted.addEventListener('abort', () => reject(new NotToBe('It was asked to stop.')))
+  })
+  asked.catch(() => undefined)
   const failed = Promise.race([agent.failed, functions.failed, gateway.failed])
   failed.catch(() => undefined)
 
@@ -105,8 +115,7 @@ export async function startInstance(
       control.close()
       await queues.close()
       await table.close()
-      // An engine that is away has nothing of ours that costs anything; the next start finds what is left.
-      await purgeIdle(installation, socket).catch(() => undefined)
+      await beside.purgeIdle()
     },
     kill() {
       functions.kill()
@@ -115,8 +124,10 @@ export async function startInstance(
     },
   }
   try {
-    await answers(instance, () => askJson({ host: '127.0.0.1', port, path: '/health' }))
-    await answers(instance, () => accepts(gatewayPort))
+    const coming = { failed: Promise.race([failed, asked]) }
+    if (unwanted.aborted) throw new NotToBe('It was asked to stop.')
+    await answers(coming, () => askJson({ host: '127.0.0.1', port, path: '/health' }))
+    await answers(coming, () => accepts(gatewayPort))
   } catch (error) {
     await instance.stop()
     throw error

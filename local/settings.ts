@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { rateIn } from '../infra/capacity/launch-rate.ts'
 
 /** What this machine's instance is started with. */
 export interface Settings {
@@ -30,8 +31,9 @@ export const variables = `
   SLIPWAY_KEYS             access keys, id:secret with commas between (test:test)
   SLIPWAY_CAPACITY         where containers run: docker, or simulated (docker)
   SLIPWAY_PREPARED         network namespaces kept ready for tasks to come
-  SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's)
-  SLIPWAY_MAX_TASKS        how many tasks there may be at once (128 for each CPU, 900 at most)
+  SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's; simulated: no limit)
+  SLIPWAY_MAX_TASKS        how many tasks there may be at once (128 for each CPU, 900 at most; simulated: no limit)
+  SLIPWAY_SIMULATED_RATE   of simulated capacity: tasks started a second, and at once after a rest, as 20/100 (no limit)
   SLIPWAY_SCALING_PERIOD_SECONDS  how often metrics of scalable targets are looked at (10)
   SLIPWAY_TASK_ADDRESSES   own, or published: tasks are reached at loopback ports (as the engine needs)
   SLIPWAY_HELLO            no: the first start runs no hello task
@@ -48,6 +50,11 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     if (value && !/^[1-9]\d*$/.test(value))
       throw new Error(`${name} is ${value}, and it is a whole number from 1.`)
   }
+  const rate = env.SLIPWAY_SIMULATED_RATE
+  if (rate && !rateIn(rate))
+    throw new Error(
+      `SLIPWAY_SIMULATED_RATE is ${rate}, and it is launches a second and how many at once: 20/100.`,
+    )
   const addresses = env.SLIPWAY_TASK_ADDRESSES
   if (addresses && addresses !== 'own' && addresses !== 'published')
     throw new Error(`SLIPWAY_TASK_ADDRESSES is ${addresses}, and it is own or published.`)

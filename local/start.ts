@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { askJson } from './ask-http.ts'
+import { needsEngine } from './beside.ts'
 import { ensureEngine } from './engine.ts'
 import { hello } from './hello.ts'
 import { ensureHelloImage } from './hello-image.ts'
@@ -44,15 +45,26 @@ async function main(args: string[]): Promise<number> {
     instance?.kill()
     process.exit(130)
   })
-  const socket = ensureEngine(say).then((engine) => engine.socket)
-  const image = socket.then(ensureHelloImage)
+  const socket: Promise<string | undefined> = needsEngine(settings.capacity)
+    ? ensureEngine(say).then((engine) => engine.socket)
+    : Promise.resolve(undefined)
+  const image = socket.then((path) => (path === undefined ? undefined : ensureHelloImage(path)))
   image.catch(() => undefined)
-  // Asked to stop before it is up: what was begun ends with this process.
-  instance = await Promise.race([
-    startInstance({ ...settings, afterKill }, socket, say),
-    asked.then(() => undefined),
-  ])
-  if (!instance) return 0
+  const unwanted = new AbortController()
+  asked.then(() => unwanted.abort())
+  let begun = false
+  socket
+    .then(() => {
+      begun = true
+    })
+    .catch(() => undefined)
+  const starting = startInstance({ ...settings, afterKill }, socket, say, unwanted.signal)
+  instance = await Promise.race([starting, asked.then(() => undefined)])
+  if (!instance) {
+    // Asked to stop before it is up. Whoever still waits for an engine has begun nothing; else that is stopped in order.
+    if (begun) await starting.then((late) => late.stop()).catch(() => undefined)
+    return 0
+  }
   writeFileSync(join(settings.data, 'endpoint'), instance.endpoint)
   await tell(settings, instance, await socket, performance.now() - began)
   await Promise.race([greet(settings, instance, image), asked])
@@ -89,16 +101,14 @@ function stopAsked(again: () => void): Promise<void> {
 async function tell(
   settings: Settings,
   { endpoint, gateway }: Instance,
-  socket: string,
+  socket: string | undefined,
   ms: number,
 ): Promise<void> {
-  const info = await askJson({ socketPath: socket, path: '/info' })
-  const memory = (Number(info.MemTotal) / 2 ** 30).toFixed(1)
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
   const rows: [string, string][] = [
     ['Endpoint', endpoint],
     ['Services', `http://<service>.<cluster>.localhost:${new URL(gateway).port}`],
-    ['Docker', `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`],
+    socket ? ['Docker', await engineAt(socket)] : ['Capacity', `${settings.capacity}: no containers run`],
     ['State', shown(settings.data)],
     ['Region', `${settings.region}, account ${settings.account}`],
     ['Keys', `${key} / ${secret}`],
@@ -106,6 +116,12 @@ async function tell(
   ]
   say(`\nSlipway is ready (${(ms / 1_000).toFixed(1)} s)\n`)
   for (const [name, value] of rows) say(`  ${name.padEnd(9)} ${value}`)
+}
+
+async function engineAt(socket: string): Promise<string> {
+  const info = await askJson({ socketPath: socket, path: '/info' })
+  const memory = (Number(info.MemTotal) / 2 ** 30).toFixed(1)
+  return `${info.ServerVersion} at ${socket}, ${info.NCPU} CPUs, ${memory} GiB`
 }
 
 function shown(path: string): string {
@@ -117,7 +133,7 @@ function shown(path: string): string {
 async function greet(settings: Settings, { endpoint }: Instance, image: Promise<void>): Promise<void> {
   const greeted = join(settings.data, 'greeted')
   const [key, secret] = settings.keys.split(',')[0]!.split(':')
-  if (!existsSync(greeted) && settings.hello) {
+  if (!existsSync(greeted) && settings.hello && needsEngine(settings.capacity)) {
     try {
       await image
       await hello({ endpoint, region: settings.region, accessKeyId: key!, secretAccessKey: secret! }, say)

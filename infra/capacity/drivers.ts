@@ -14,8 +14,10 @@ export async function openCapacity(config: Config): Promise<Capacity> {
       return dockerCapacity({ ...config.local, account: config.account, region: config.region })
     }
     case 'simulated': {
-      const { simulatedCapacity } = await import('./simulated.ts')
-      return simulatedCapacity()
+      if (!config.local)
+        throw new Error('SLIPWAY_CAPACITY=simulated is of one machine: SLIPWAY_LOCAL is not set')
+      const { simulatedAt } = await import('./simulated-client.ts')
+      return simulatedAt(config.local.agentSocket)
     }
     default:
       return notBuilt(config.capacity)

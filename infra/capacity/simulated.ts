@@ -1,15 +1,17 @@
-import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { startable, stoppable } from '../../domain/container-order.ts'
-import type {
-  Capacity,
-  Health,
-  LaunchOrder,
-  Listed,
-  Observation,
-  SeenContainer,
-  TaskName,
-  Usage,
-} from '../../domain/ports.ts'
+import type { Capacity, LaunchOrder, Listed, Observation, TaskName, Usage } from '../../domain/ports.ts'
+import { type Bucket, takeOne } from './launch-rate.ts'
+import {
+  type Body,
+  begin,
+  containersOf,
+  milliseconds,
+  movesOf,
+  saysOf,
+  seenOf,
+  signal,
+} from './simulated-container.ts'
+import { isPulling, type Quota, whyNotYet } from './simulated-room.ts'
 
 /**
  * No containers: what a container would do is told by its environment, and time is an argument. What is seen
@@ -31,7 +33,8 @@ import type {
 export interface SimulatedOptions {
   /** Milliseconds since the epoch. */
   readonly clock?: () => number
-  readonly ground?: Ground
+  readonly ground: Ground
+  readonly quota?: Quota
 }
 
 /** All that exists. Drivers hold nothing. */
@@ -39,12 +42,12 @@ export interface Ground {
   readonly places: Map<string, Place>
   /** Since when a task's name is kept from launches. */
   readonly fences: Map<string, number>
-  /** Since when a task's images are pulled. */
-  readonly pulls: Map<string, number>
   made: number
+  /** Of launches, where their rate is limited. */
+  bucket?: Bucket | undefined
 }
 
-/** What stands for a task's namespace. */
+/** What stands for a task's namespace; it takes its room from when its images begin to be pulled. */
 export interface Place {
   readonly order: LaunchOrder
   readonly address: string
@@ -53,40 +56,20 @@ export interface Place {
   readonly bodies: Body[]
 }
 
-/** One container; how it will end is known from its start, until something else ends it. */
-export interface Body {
-  readonly definition: ContainerDefinition
-  readonly says: Says
-  readonly runtimeId: string
-  readonly startedAt: number
-  endsAt: number
-  exitCode: number
-  reason?: string | undefined
-}
-
-/** A container's environment. */
-type Says = (name: string) => string | undefined
-
 /** As long as Docker's agent keeps a dead namespace's name: no launch order lives longer (Law 5). */
 const FENCE_MS = 120_000
-/** Facts: ECS 6, stopTimeout. */
-const GRACE_S = 30
 const NEVER = Number.POSITIVE_INFINITY
 
 export const emptyGround = (): Ground => ({
   places: new Map(),
   fences: new Map(),
-  pulls: new Map(),
   made: 0,
 })
 
-/** One per process: the functions of one machine run in one, each with a driver of its own. */
-const processGround = emptyGround()
-
-export function simulatedCapacity(options: SimulatedOptions = {}): Capacity {
-  const { clock = Date.now, ground = processGround } = options
+/** A ground in this process; `local/simulated` is one for all processes of a machine. */
+export function simulatedCapacity({ clock = Date.now, ground, quota }: SimulatedOptions): Capacity {
   return {
-    launch: async (order) => launch(ground, order, clock()),
+    launch: async (order) => launch(ground, order, clock(), quota),
     observe: async ({ id }) => observe(ground, id, clock()),
     stop: async ({ id }, then) => (then === 'keep' ? stop(ground, id, clock()) : remove(ground, id, clock())),
     list: async () => list(ground, clock()),
@@ -128,39 +111,41 @@ function reserved({ definition, overrides }: LaunchOrder, what: 'cpu' | 'memory'
   )
 }
 
-export function launch(ground: Ground, order: LaunchOrder, now: number): Observation {
+export function launch(ground: Ground, order: LaunchOrder, now: number, quota: Quota = {}): Observation {
   const { id } = order.task
   if (fenced(ground, id, now)) return { sees: 'fenced' }
   const late = now > order.deadline
-  const place = ground.places.get(id) ?? (late ? undefined : take(ground, order, now))
+  const place = ground.places.get(id) ?? (late ? undefined : take(ground, order, now, quota))
   if (place === undefined) return { sees: 'absent' }
   if ('sees' in place) return place
-  if (!late) startAll(ground, place, now)
+  if (!late && !isPulling(place, now)) startAll(ground, place, now)
   return present(place, now)
 }
 
-/** A place for the task, once nothing speaks against it and its images are there. */
-function take(ground: Ground, order: LaunchOrder, now: number): Place | Observation {
-  const { id } = order.task
+/** A place for the task, once nothing speaks against it and there is room. */
+function take(ground: Ground, order: LaunchOrder, now: number, quota: Quota): Place | Observation {
   const says = containersOf(order).map((container) => saysOf(order, container))
   const refusal = says.map((say) => say('SIMULATED_REFUSAL')).find((reason) => reason !== undefined)
   if (refusal !== undefined) return { sees: 'refused', reason: refusal }
+  const why = whyNotYet(ground, order, now, quota)
+  if (why !== undefined) return { sees: 'waiting', phase: 'queued', why }
+  if (quota.rate) ground.bucket = takeOne(ground.bucket, quota.rate, now)
   const pullMs = Math.max(0, ...says.map((say) => milliseconds(say('SIMULATED_PULL_SECONDS')) ?? 0))
-  const pullStartedAt = ground.pulls.get(id) ?? now
-  if (now < pullStartedAt + pullMs) {
-    ground.pulls.set(id, pullStartedAt)
-    return { sees: 'waiting', phase: 'pulling', why: 'its image is being pulled', pullStartedAt }
-  }
-  ground.pulls.delete(id)
   const number = ++ground.made
   const place: Place = {
     order,
     address: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
-    ...(pullMs > 0 && { pullStartedAt, pullStoppedAt: pullStartedAt + pullMs }),
+    ...(pullMs > 0 && { pullStartedAt: now, pullStoppedAt: now + pullMs }),
     bodies: [],
   }
-  ground.places.set(id, place)
+  ground.places.set(order.task.id, place)
   return place
+}
+
+/** When something of a task is seen to move by itself next, after `since`. */
+export function movesAfter({ bodies, pullStoppedAt = NEVER }: Place, since: number): number | undefined {
+  const next = Math.min(NEVER, ...[pullStoppedAt, ...bodies.flatMap(movesOf)].filter((time) => time > since))
+  return next === NEVER ? undefined : next
 }
 
 /** Rounds: a START condition holds as soon as its container runs. */
@@ -171,20 +156,8 @@ function startAll(ground: Ground, place: Place, now: number): void {
     if (turn.length === 0) return
     for (const name of turn) {
       const definition = containersOf(place.order).find((container) => container.name === name)!
-      place.bodies.push(start(definition, saysOf(place.order, definition), ++ground.made, now))
+      place.bodies.push(begin(definition, saysOf(place.order, definition), ++ground.made, now))
     }
-  }
-}
-
-function start(definition: ContainerDefinition, says: Says, number: number, now: number): Body {
-  const ms = milliseconds(says('SIMULATED_SECONDS')) ?? NEVER
-  return {
-    definition,
-    says,
-    runtimeId: `simulated-${number}`,
-    startedAt: now,
-    endsAt: now + ms,
-    exitCode: Number(says('SIMULATED_EXIT_CODE') ?? 0),
   }
 }
 
@@ -203,19 +176,8 @@ export function stop(ground: Ground, id: string, now: number): Observation {
   return present(place, now)
 }
 
-/** SIGTERM, and SIGKILL when it does not listen; signalled again it ends no later. */
-function signal(body: Body, now: number): void {
-  const needs = milliseconds(body.says('SIMULATED_STOP_SECONDS')) ?? 0
-  const grace = (body.definition.stopTimeout ?? GRACE_S) * 1_000
-  const endsAt = now + Math.min(needs, grace)
-  if (endsAt >= body.endsAt) return
-  body.endsAt = endsAt
-  body.exitCode = needs > grace ? 137 : 143
-}
-
 export function remove(ground: Ground, id: string, now: number): Observation {
   ground.places.delete(id)
-  ground.pulls.delete(id)
   if (!fenced(ground, id, now)) ground.fences.set(id, now)
   return { sees: 'fenced' }
 }
@@ -250,40 +212,10 @@ function listed({ order, bodies }: Place, now: number): Listed {
   }
 }
 
-const present = ({ bodies, address, pullStartedAt, pullStoppedAt }: Place, now: number): Observation => ({
-  sees: 'present',
-  containers: bodies.map((body) => seenOf(body, now)),
-  address,
-  pullStartedAt,
-  pullStoppedAt,
-})
-
-export function seenOf(body: Body, now: number): SeenContainer {
-  const { definition, says, runtimeId, startedAt, endsAt, exitCode, reason } = body
-  const name = definition.name ?? ''
-  const failure = says('SIMULATED_START_FAILURE')
-  if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
-  if (now >= endsAt)
-    return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
-  return { name, state: 'running', runtimeId, startedAt, health: healthOf(body, now) }
+function present(place: Place, now: number): Observation {
+  const { bodies, address, pullStartedAt, pullStoppedAt } = place
+  if (isPulling(place, now))
+    return { sees: 'waiting', phase: 'pulling', why: 'its image is being pulled', pullStartedAt }
+  const containers = bodies.map((body) => seenOf(body, now))
+  return { sees: 'present', containers, address, pullStartedAt, pullStoppedAt }
 }
-
-function healthOf({ definition, says, startedAt }: Body, now: number): Health {
-  const after = (name: string) => now >= startedAt + (milliseconds(says(name)) ?? NEVER)
-  if (!definition.healthCheck) return 'UNKNOWN'
-  if (after('SIMULATED_UNHEALTHY_SECONDS')) return 'UNHEALTHY'
-  return after('SIMULATED_HEALTHY_SECONDS') ? 'HEALTHY' : 'UNKNOWN'
-}
-
-const containersOf = (order: LaunchOrder) => order.definition.containerDefinitions ?? []
-
-/** What the container's environment says, its override before its definition. */
-function saysOf(order: LaunchOrder, container: ContainerDefinition): Says {
-  const own = order.overrides?.containerOverrides?.find((o) => o.name === container.name)
-  const pairs = [...(container.environment ?? []), ...(own?.environment ?? [])]
-  const environment = new Map(pairs.map(({ name, value }) => [name, value]))
-  return (name) => environment.get(name)
-}
-
-const milliseconds = (seconds: string | undefined): number | undefined =>
-  seconds === undefined ? undefined : Number(seconds) * 1_000

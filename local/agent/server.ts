@@ -19,7 +19,7 @@ const LARGEST = 4 << 20
 
 /** Small JSON over HTTP on a Unix socket that only this user can open. `GET /health`, `POST /pull` ... */
 export async function serve(socketPath: string, routes: Routes, aws?: AwsService): Promise<Server> {
-  if (await isServed(socketPath)) throw new Error(`Another agent listens on ${socketPath}.`)
+  if (await isServed(socketPath)) throw new Error(`Another process listens on ${socketPath}.`)
   mkdirSync(dirname(socketPath), { recursive: true })
   rmSync(socketPath, { force: true })
   const server = createServer(async (request, response) => {
@@ -39,8 +39,7 @@ export async function serve(socketPath: string, routes: Routes, aws?: AwsService
       }
       const url = new URL(request.url ?? '/', 'http://agent')
       const route = routes[`${request.method} ${url.pathname}`]
-      if (!route)
-        return reply(404, { message: `The agent does not answer ${request.method} ${url.pathname}` })
+      if (!route) return reply(404, { message: `There is no ${request.method} ${url.pathname}` })
       reply(200, await route(jsonOf(bytes), url.searchParams))
     } catch (error) {
       reply(error instanceof Malformed ? 400 : 500, { message: (error as Error).message })

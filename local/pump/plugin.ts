@@ -1,5 +1,6 @@
 import { SQSClient } from '@aws-sdk/client-sqs'
 import Lambda from 'serverless-offline/lambda'
+import { toEmbedded } from '../../infra/embedded.ts'
 import { type EventSource, type Pump, pump } from './event-source.ts'
 
 /** What the framework tells a plugin, as far as it is used here. */
@@ -45,9 +46,8 @@ export default class PumpPlugin {
     const { service } = this.#serverless
     const functions = this.#functionCaller()
     const client = new SQSClient({
-      endpoint: needed('SLIPWAY_QUEUE_ENDPOINT'),
       region: service.provider.region,
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      ...toEmbedded(needed('SLIPWAY_QUEUE_ENDPOINT'), service.provider.region),
       maxAttempts: 1,
       // Longer than the longest poll.
       requestHandler: { connectionTimeout: 1_000, requestTimeout: 30_000, throwOnRequestTimeout: true },

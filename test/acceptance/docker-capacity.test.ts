@@ -221,7 +221,7 @@ describe.skipIf('reason' in found)(
           const placed = orders.filter((_, n) => seen[n]!.sees === 'present')
           expect(placed).toHaveLength(3)
           const why =
-            'no room: other tasks reserve the memory that this engine has for tasks (SLIPWAY_MEMORY)'
+            'no room: other tasks reserve the memory that this capacity has for tasks (SLIPWAY_MEMORY)'
           const waiting = { sees: 'waiting', phase: 'queued', why }
           expect(seen.filter((s) => s.sees !== 'present')).toEqual(Array(37).fill(waiting))
           expect(await capacity.list()).toHaveLength(3)

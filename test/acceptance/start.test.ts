@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { repository } from '../../infra/build.ts'
 import { readSettings } from '../../local/settings.ts'
 import { engineOrReason } from '../support/engine.ts'
+import { childrenOf, commandOf } from '../support/processes.ts'
 import { eventually, freePort } from '../support/slipway.ts'
 
 const found = await engineOrReason()
@@ -42,12 +43,6 @@ function slipway(script: string, env: Record<string, string>, ...args: string[])
 
 const healthy = (port: number) =>
   eventually(async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok || undefined, 60, `port ${port}`)
-
-/** Process ids of the children of one process. */
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-
-const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8')
 
 function alive(pid: number): boolean {
   try {

@@ -1,9 +1,9 @@
 import { SHARDS } from '../../domain/keys.ts'
 import { type DynamoDbLocal, dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
-import { meteredWorld, type Timer, type World } from './metered-world.ts'
+import { meteredWorld, type OpenCapacity, type Timer, type World } from './metered-world.ts'
 import { type Bill, billFor, type Counts, each, nothing } from './prices.ts'
 import { aligned, type Section } from './report.ts'
-import type { CapacityTimes } from './timed-capacity.ts'
+import { type CapacityTimes, timedCapacity } from './timed-capacity.ts'
 
 export interface Measured {
   /** Per task. */
@@ -60,7 +60,7 @@ const definition = {
     },
   ],
 }
-const request = (count: number, clientToken: string) => ({
+export const request = (count: number, clientToken: string) => ({
   taskDefinition: 'orders-export',
   count,
   clientToken,
@@ -82,10 +82,10 @@ const request = (count: number, clientToken: string) => ({
 let tables = 0
 
 /** A world of its own with a cluster and the definition in it; what that cost is forgotten. */
-export async function openWorld(server: DynamoDbLocal, times: CapacityTimes): Promise<World> {
+export async function openWorld(server: DynamoDbLocal, capacity: OpenCapacity): Promise<World> {
   const table = `bench-${tables++}`
   await server.createTable(table)
-  const world = meteredWorld({ endpoint: server.endpoint, table }, times)
+  const world = meteredWorld({ endpoint: server.endpoint, table }, capacity)
   await world.call('CreateCluster', {})
   await world.call('RegisterTaskDefinition', definition)
   world.meter.api = nothing()
@@ -96,7 +96,7 @@ export async function measure(
   server: DynamoDbLocal,
   { count, times, playMs, timers }: Story,
 ): Promise<Measured> {
-  const world = await openWorld(server, times)
+  const world = await openWorld(server, timedCapacity(times))
   const { tasks } = await world.call('RunTask', request(count, 'b7f1c9e2-5d7a-4a53-9d0e-0c1d2e3f4a5b'))
   if ((tasks as unknown[]).length !== count) throw new Error('RunTask did not accept')
   await world.play(playMs, timers)
@@ -121,7 +121,7 @@ export interface Standing {
 /** An hour in which tasks only run. Their first minutes are left out: what moves then belongs to their launch. */
 export async function measureStanding(server: DynamoDbLocal, tasks = 100): Promise<Standing> {
   const hour = async (running: number) => {
-    const world = await openWorld(server, { startMs: 0 })
+    const world = await openWorld(server, timedCapacity({ startMs: 0 }))
     for (let n = 0; n < running; n += 10) await world.call('RunTask', request(10, `token-${n}`))
     await world.play(150_000, ['sweeper'])
     Object.assign(world.meter, { api: nothing(), worker: nothing(), sweeper: nothing() })
@@ -140,7 +140,7 @@ export async function measureStanding(server: DynamoDbLocal, tasks = 100): Promi
   }
 }
 
-function sum(...all: Counts[]): Counts {
+export function sum(...all: Counts[]): Counts {
   const total = nothing()
   for (const counts of all)
     for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name]

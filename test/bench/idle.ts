@@ -3,6 +3,7 @@ import { openWorld } from './economics.ts'
 import type { Meter, Timer } from './metered-world.ts'
 import { assumed, type Counts, free, nothing, prices } from './prices.ts'
 import { aligned, type Section } from './report.ts'
+import { timedCapacity } from './timed-capacity.ts'
 
 /** What an installation costs in a month in which nothing happens: one hour of it is played and counted, and taken 730 times. */
 
@@ -28,7 +29,7 @@ export const installations = {
 
 /** What one hour at rest comes to, by function. */
 export async function measureIdle(server: DynamoDbLocal, { services, queues }: Installation): Promise<Meter> {
-  const world = await openWorld(server, { startMs: 0 })
+  const world = await openWorld(server, timedCapacity({ startMs: 0 }))
   for (let n = 0; n < services; n++) {
     const serviceName = `shop-${n}`
     await world.call('CreateService', {

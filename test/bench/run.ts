@@ -3,13 +3,14 @@ import { parseArgs } from 'node:util'
 import type { Section } from './report.ts'
 
 /** Loaded when asked for: each brings clients that the others do without. */
-const sections: Record<string, () => Promise<Section>> = {
+const sections: Record<string, (options: { readonly tasks: number }) => Promise<Section>> = {
   economics: async () => (await import('./economics.ts')).economics(),
   idle: async () => (await import('./idle.ts')).idle(),
   launch: async () => (await import('./launch.ts')).launch(),
   services: async () => (await import('./services.ts')).services(),
   api: async () => (await import('./api.ts')).api(),
   gateway: async () => (await import('./gateway.ts')).gateway(),
+  placement: async ({ tasks }) => (await import('./placement.ts')).placement(tasks),
 }
 
 const help = `Usage: npm run bench [-- --only NAME]... [-- --json FILE]
@@ -18,6 +19,7 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
 
   --only NAME   one section, may be repeated: ${Object.keys(sections).join(', ')} (all)
   --json FILE   the figures as JSON, besides the tables
+  --tasks N     how many tasks are queued for placement (10000, which takes about five minutes)
   --help        this text
 
   economics     units, requests and dollars per task, on DynamoDB's own local server (needs java and mvn)
@@ -26,23 +28,26 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
   services      a killed task to its replacement, and a service of thirty, against the engine and Docker Swarm
   api           requests per second of DescribeTasks and RunTask, with simulated capacity
   gateway       requests per second to a service, next to nginx before the same servers (needs nginx-light)
+  placement     queued tasks accepted and drained, against the rate of simulated capacity; units and dollars of those
+                that wait for room (needs java and mvn)
 
 Exit code: 0 when every section was measured, 1 when one could not be, 2 when called in a wrong way.`
 
 async function main(): Promise<number> {
-  const { only, json, help: asked } = readArguments()
+  const { only, json, tasks, help: asked } = readArguments()
   if (asked) {
     console.log(help)
     return 0
   }
   const unknown = only.filter((name) => !Object.hasOwn(sections, name))
   if (unknown.length > 0) throw new WrongCall(`No section is called ${unknown.join(', ')}`)
+  if (!/^[1-9]\d*$/.test(tasks)) throw new WrongCall(`--tasks is ${tasks}, and it is a whole number from 1`)
   const measured: Section[] = []
   let failed = false
   for (const name of only.length > 0 ? only : Object.keys(sections)) {
     console.log(`\n${name}\n${'='.repeat(name.length)}`)
     try {
-      const section = await sections[name]!()
+      const section = await sections[name]!({ tasks: Number(tasks) })
       console.log(section.text)
       measured.push(section)
     } catch (error) {
@@ -66,6 +71,7 @@ function readArguments() {
       options: {
         only: { type: 'string', multiple: true, default: [] },
         json: { type: 'string' },
+        tasks: { type: 'string', default: '10000' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })

@@ -14,6 +14,7 @@ import { type Counts, nothing } from './prices.ts'
 import { clearRaw, rawContainer, rawRate, startRaw, type Watch, watchEngine } from './raw-engine.ts'
 import { aligned, median, type Section } from './report.ts'
 import { commands, furnish, IMAGE, openStack, preparedAgain } from './stack.ts'
+import { timedCapacity } from './timed-capacity.ts'
 
 const ROUNDS = 8
 const MANY = 30
@@ -169,7 +170,7 @@ async function measureStanding() {
   const server = await openDynamoDbLocal(local.jars)
   try {
     const hour = async (services: number): Promise<Counts> => {
-      const world = await openWorld(server, { startMs: 0 })
+      const world = await openWorld(server, timedCapacity({ startMs: 0 }))
       for (let n = 0; n < services; n++)
         await world.call('CreateService', {
           serviceName: `service-${n}`,

@@ -1,4 +1,4 @@
-import type { ContainerDefinition, TaskDefinition } from '@aws-sdk/client-ecs'
+import type { ContainerDefinition, KeyValuePair, TaskDefinition } from '@aws-sdk/client-ecs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Capacity, LaunchOrder, Observation, SeenContainer, TaskName } from '../../domain/ports.ts'
 
@@ -65,8 +65,22 @@ export const shell = (
   image,
   entryPoint: ['/bin/sh', '-c'],
   command: [script],
+  environment: simulated(script),
   ...more,
 })
+
+/** What a capacity without containers is told of a script: how long it sleeps, how it exits, how it hears SIGTERM. */
+function simulated(script: string): KeyValuePair[] {
+  const [, sleeps] = /^sleep ([\d.]+)/.exec(script) ?? []
+  const [, exit] = /^exit (\d+)$/.exec(script) ?? []
+  const [, patience] = /^trap "(?:sleep ([\d.]+); exit 0)?" TERM/.exec(script)?.map((s) => s ?? '999') ?? []
+  const variables = {
+    SIMULATED_SECONDS: sleeps ?? (exit && '0'),
+    SIMULATED_EXIT_CODE: exit,
+    SIMULATED_STOP_SECONDS: patience,
+  }
+  return Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]))
+}
 
 export const containersOf = (seen: Observation): readonly SeenContainer[] =>
   seen.sees === 'present' ? seen.containers : []

@@ -10,7 +10,7 @@ import type {
   Task,
 } from '../../domain/model.ts'
 import { slotTaskId } from '../../domain/slots.ts'
-import type { Body } from '../../infra/capacity/simulated.ts'
+import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Underway } from './gateways.ts'
 import type { Evidence, Judge } from './invariants.ts'
 import { zerosAmiss } from './zero-laws.ts'

@@ -1,14 +1,7 @@
 import type { Capacity, LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
 import { Unavailable } from '../../domain/ports.ts'
-import {
-  type Body,
-  type Ground,
-  launch,
-  list,
-  observe,
-  remove,
-  stop,
-} from '../../infra/capacity/simulated.ts'
+import { type Ground, launch, list, observe, remove, stop } from '../../infra/capacity/simulated.ts'
+import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Random } from './random.ts'
 import type { Process, Scheduler } from './scheduler.ts'
 

@@ -8,10 +8,9 @@ import {
   heldIn,
   launched,
   limitsOf,
-  reservedBy,
   unknownRoom,
-  whyFull,
 } from '../../infra/capacity/docker/room.ts'
+import { reservedBy, whyFull } from '../../infra/capacity/limits.ts'
 
 const order = (id: string, memory?: number, more: object = {}): LaunchOrder => ({
   task: { arn: `arn:aws:ecs:us-east-1:000000000000:task/c/${id}`, cluster: 'c', id },
@@ -86,7 +85,7 @@ describe('room', () => {
 
   test('an engine with nothing on it takes any one task', () => {
     expect(whyFull({ memory: 0, tasks: 0 }, 5000, limits)).toBeUndefined()
-    expect(whyFull({ memory: 64, tasks: 1 }, 5000, limits)).toContain('more memory than this engine has')
+    expect(whyFull({ memory: 64, tasks: 1 }, 5000, limits)).toContain('more memory than this capacity has')
     expect(whyFull({ memory: 900, tasks: 1 }, 100, limits)).toBeUndefined()
     expect(whyFull({ memory: 900, tasks: 1 }, 101, limits)).toContain('SLIPWAY_MEMORY')
     expect(whyFull({ memory: 20, tasks: 20 }, 1, limits)).toContain('SLIPWAY_MAX_TASKS')
@@ -112,7 +111,7 @@ describe('room', () => {
     const answers = await Promise.all(orders.map(launch))
     expect(answers.filter((why) => why === undefined)).toHaveLength(10)
     expect(new Set(answers.slice(10))).toEqual(
-      new Set(['no room: other tasks reserve the memory that this engine has for tasks (SLIPWAY_MEMORY)']),
+      new Set(['no room: other tasks reserve the memory that this capacity has for tasks (SLIPWAY_MEMORY)']),
     )
     expect(seen.lists).toBeLessThanOrEqual(3)
   })

@@ -1,5 +1,5 @@
-import { request } from 'node:http'
 import type { TaskName } from '../../../domain/ports.ts'
+import { askSocket } from '../../ask-socket.ts'
 
 /** How far an image is. `why` of a pull under way is what went wrong the last time it was tried. */
 export type PullState =
@@ -35,7 +35,7 @@ export function agentAt(socketPath: string): AgentClient {
   return {
     async pull(image, task) {
       try {
-        return (await post(socketPath, '/pull', { image, task })) as PullState
+        return (await askSocket(socketPath, '/pull', { image, task })) as PullState
       } catch (error) {
         return {
           state: 'pulling',
@@ -44,49 +44,22 @@ export function agentAt(socketPath: string): AgentClient {
       }
     },
     async waitForRoom(task, memory) {
-      await post(socketPath, '/wait', { task, memory }).catch(() => undefined)
+      await askSocket(socketPath, '/wait', { task, memory }).catch(() => undefined)
     },
     async missingLogGroups(groups) {
       try {
-        return ((await post(socketPath, '/logs/missing', { groups })) as { missing: string[] }).missing
+        return ((await askSocket(socketPath, '/logs/missing', { groups })) as { missing: string[] }).missing
       } catch {
         return undefined
       }
     },
     async removeWhenDrained(containers) {
       try {
-        await post(socketPath, '/remove', { containers })
+        await askSocket(socketPath, '/remove', { containers })
         return true
       } catch {
         return false
       }
     },
   }
-}
-
-const PATIENCE_MS = 3000
-
-function post(socketPath: string, path: string, body: unknown): Promise<unknown> {
-  const text = JSON.stringify(body)
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
-    const call = request({ socketPath, path, method: 'POST', headers, timeout: PATIENCE_MS }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', reject)
-      response.on('end', () => {
-        const answer = Buffer.concat(chunks).toString()
-        if (response.statusCode !== 200)
-          return reject(new Error(`status ${response.statusCode}: ${answer.slice(0, 200)}`))
-        try {
-          resolve(JSON.parse(answer))
-        } catch (error) {
-          reject(error)
-        }
-      })
-    })
-    call.on('timeout', () => call.destroy(new Error(`no answer in ${PATIENCE_MS / 1000} seconds`)))
-    call.on('error', reject)
-    call.end(text)
-  })
 }

@@ -2,6 +2,7 @@ import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { logPlace } from '../../../domain/awslogs.ts'
 import { startable } from '../../../domain/container-order.ts'
 import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/ports.ts'
+import { type Limits, reservedBy } from '../limits.ts'
 import type { AgentClient } from './agent-client.ts'
 import { ask, type Engine, isAway, isNoRoom, statusOf, unless, wordsOf } from './engine.ts'
 import { askForImages, checkImages, type ImagesSeen } from './images.ts'
@@ -17,7 +18,7 @@ import {
 } from './look.ts'
 import { claimNamespace, makeNamespace, type Pool, shapeOf } from './namespace.ts'
 import * as names from './naming.ts'
-import { admit, type Limits, launched, listerOf, type Room, reservedBy } from './room.ts'
+import { admit, launched, listerOf, type Room } from './room.ts'
 import { containerSpec, taskLimits, unableTo } from './spec.ts'
 
 /** What one driver works with. Pool and images are hints that the engine's own answers correct. */

@@ -1,16 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerInfo } from 'dockerode'
 import type { LaunchOrder } from '../../../domain/ports.ts'
+import { type Limits, reservedBy, type Taken, UNSIZED_MIB, whyFull } from '../limits.ts'
 import { ask, type Engine } from './engine.ts'
 import { nameOf, stateOf } from './look.ts'
 import * as names from './naming.ts'
-
-/** How much may be at once on an engine, of one installation. */
-export interface Limits {
-  /** MiB that tasks may reserve together. */
-  readonly memory: number
-  readonly tasks: number
-}
 
 /** What a deployment sets of them. */
 export type Asked = { readonly [K in keyof Limits]?: Limits[K] | undefined }
@@ -25,21 +19,6 @@ export function limitsOf(engine: Pick<Engine, 'memory' | 'cpus'>, asked: Asked):
     memory: asked.memory ?? Math.floor(engine.memory * 0.9),
     tasks: asked.tasks ?? Math.max(8, most),
   }
-}
-
-/** What a task is counted with that says nothing of its memory. */
-const UNSIZED_MIB = 64
-
-/** MiB: the task's size, or else what its containers ask for. */
-export function reservedBy({ definition, overrides }: LaunchOrder): number {
-  const size = Number(overrides?.memory ?? definition.memory ?? 0)
-  if (size > 0) return size
-  const containers = (definition.containerDefinitions ?? []).map((container) => {
-    const own = overrides?.containerOverrides?.find((o) => o.name === container.name)
-    const reserved = own?.memoryReservation ?? container.memoryReservation
-    return reserved ?? own?.memory ?? container.memory ?? 0
-  })
-  return containers.reduce((sum, mib) => sum + mib, 0) || UNSIZED_MIB
 }
 
 /** What an engine holds under a task's name. */
@@ -146,28 +125,11 @@ function enter(room: Room, limits: Limits, order: LaunchOrder): string | undefin
   return undefined
 }
 
-interface Taken {
-  readonly memory: number
-  readonly tasks: number
-}
-
 function takenOf({ held, admitted }: Room): Taken {
   const seen = [...held].filter(([, { over }]) => !over)
   const unseen = [...admitted].filter(([id]) => !held.has(id))
   const all = [...seen, ...unseen].map(([id, { memory }]) => admitted.get(id)?.memory ?? memory)
   return { memory: all.reduce((sum, mib) => sum + mib, 0), tasks: all.length }
-}
-
-/** An engine with nothing on it takes any one task: a limit on memory larger than the machine is only a limit. */
-export function whyFull(taken: Taken, memory: number, limits: Limits): string | undefined {
-  if (taken.tasks === 0) return undefined
-  if (memory > limits.memory)
-    return 'no room: the task reserves more memory than this engine has for tasks, and runs once no other does (SLIPWAY_MEMORY)'
-  if (taken.tasks >= limits.tasks)
-    return 'no room: as many tasks run as this engine may hold (SLIPWAY_MAX_TASKS)'
-  if (taken.memory + memory > limits.memory)
-    return 'no room: other tasks reserve the memory that this engine has for tasks (SLIPWAY_MEMORY)'
-  return undefined
 }
 
 /** A list begun after this call, shared by all who ask until it begins. */

@@ -3,10 +3,10 @@ import type { ContainerCreateOptions, HostConfig } from 'dockerode'
 import { parseArn } from '../../../domain/arn.ts'
 import { logPlace } from '../../../domain/awslogs.ts'
 import type { LaunchOrder } from '../../../domain/ports.ts'
+import { reservedBy } from '../limits.ts'
 import type { Engine } from './engine.ts'
 import { environment } from './environment.ts'
 import * as names from './naming.ts'
-import { reservedBy } from './room.ts'
 
 const MiB = 1 << 20
 
