@@ -7,7 +7,7 @@ import { type Config, readConfig } from '../infra/config.ts'
 import { dynamoStore } from '../infra/dynamo.ts'
 import { type Delivered, letterBox } from '../infra/letters.ts'
 import { type Log, logAt } from '../infra/log.ts'
-import { sqsClient, sqsQueue } from '../infra/sqs.ts'
+import { eventQueue, sqsClient, sqsQueue } from '../infra/sqs.ts'
 
 /** All that a handler works with. The simulation passes its own. */
 export interface Ports {
@@ -20,7 +20,9 @@ export interface Ports {
   readonly log: Log
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
-  /** To the dead-letter queues of schedules. For the worker. */
+  /** Events into the run-task queue: all of them, or `Unavailable`. For the api. */
+  readonly events?: ((events: readonly string[]) => Promise<void>) | undefined
+  /** To dead-letter queues: of schedules for the worker, of rules and of the run-task queue for the intake. */
   readonly letters?: ((letter: Letter) => Promise<Delivered>) | undefined
   /** How many messages are visible in a queue; `undefined` where it can not be asked. For the scaler. */
   readonly queueDepth?: ((queue: string) => Promise<number | undefined>) | undefined
@@ -28,10 +30,13 @@ export interface Ports {
 
 /** The ports of a deployed function, or of one on one machine: made once per process. */
 export async function openPorts(config: Config = readConfig()): Promise<Ports> {
+  const client = sqsClient(config)
+  const { runTaskQueueUrl } = config
   return {
     store: dynamoStore(config),
     queue: sqsQueue(config),
-    letters: letterBox(config, sqsClient(config)),
+    letters: letterBox(config, client),
+    ...(runTaskQueueUrl && { events: eventQueue(runTaskQueueUrl, client) }),
     capacity: await openCapacity(config),
     clock: (seed) => moment(Date.now(), seed),
     scope: { account: config.account, region: config.region },
