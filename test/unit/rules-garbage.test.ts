@@ -103,9 +103,11 @@ describe.each(
   Object.keys(eventsOperations).filter((name) => 'schema' in eventsOperations[name as 'PutRule']),
 )('%s', (name) => {
   test('takes rubbish calmly: an answer or a refusal of status 400, and nothing is changed by a refusal', async () => {
+    let shop = await new RuleShop().open(worker())
+    const opened = shop.written
     await fc.assert(
       fc.asyncProperty(fc.oneof(body, fc.json(), fc.string()), async (text) => {
-        const shop = await new RuleShop().open(worker())
+        if (shop.written > opened || shop.sent.length > 0) shop = await new RuleShop().open(worker())
         const before = shop.written
         try {
           await shop.ask(name, text)
@@ -137,21 +139,29 @@ describe('the run-task queue', () => {
   )
 
   test('takes rubbish calmly: it runs, or it is in the dead-letter queue with a reason; never both, never neither', async () => {
+    const fresh = async () => {
+      const shop = await new RuleShop().open()
+      await shop.rule('any', '{"source":[{"exists":true}]}', worker({ InputTransformer: undefined }))
+      return shop
+    }
+    let shop = await fresh()
+    let messages = 0
     await fc.assert(
       fc.asyncProperty(message, async (text) => {
-        const shop = await new RuleShop().open()
-        await shop.rule('any', '{"source":[{"exists":true}]}', worker({ InputTransformer: undefined }))
-        const refused = await shop.deliver('m1', text)
-        await shop.deliver('m1', text)
+        const messageId = `m${messages++}`
+        if (messages % 50 === 0) shop = await fresh()
+        const before = shop.tasks.length
+        shop.letters.length = 0
+        const refused = await shop.deliver(messageId, text)
+        await shop.deliver(messageId, text)
         expect(shop.letters).toHaveLength(2 * refused.length)
         for (const { attributes } of shop.letters) {
           expect(attributes.ERROR_CODE).toMatch(/^\w+$/)
           expect(attributes.ERROR_MESSAGE).toMatch(/\w+ \w+/)
         }
-        const isTest = /s3:TestEvent/.test(text)
-        expect(shop.tasks.length > 0).toBe(refused.length === 0 && !isTest)
+        expect(shop.tasks.length > before).toBe(refused.length === 0)
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     )
   })
 
