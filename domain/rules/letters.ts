@@ -2,7 +2,7 @@ import type { Scope } from '../decision.ts'
 import { Refusal } from '../errors.ts'
 import type { Letter } from '../schedules/run-look.ts'
 import { ruleArn } from './api.ts'
-import type { BusEvent, Call } from './model.ts'
+import type { BusEvent, TargetCall } from './model.ts'
 
 /** Something of a message that is refused for good. */
 export interface Refused {
@@ -31,7 +31,7 @@ export function noRuleMatches(unmatched: readonly BusEvent[], of: number): Refus
 
 /** Says which rule and which target, and then in its own words why. */
 export function refusedCall(
-  { rule, target }: Call,
+  { rule, target }: TargetCall,
   event: BusEvent,
   { type, message }: Refusal,
   scope: Omit<Scope, 'caller'>,

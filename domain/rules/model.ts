@@ -33,13 +33,11 @@ export interface BusEvent {
  * the same, whatever has become of the rules since.
  */
 export interface TakenEvent {
-  /** Milliseconds since the epoch. */
-  takenAt: number
-  calls: Call[]
+  calls: TargetCall[]
 }
 
 /** One RunTask call for one target, or why there can be none. */
-export interface Call {
+export interface TargetCall {
   rule: string
   target: Pick<Target, 'Id' | 'Arn' | 'RoleArn' | 'DeadLetterConfig'>
   /** Under which RunTask stores it: it follows from the message, the event's place in it, the rule and the target. */

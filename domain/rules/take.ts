@@ -3,10 +3,10 @@ import { type Change, type Decision, get, type Reading } from '../decision.ts'
 import { Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
 import { hash } from '../moment.ts'
-import type { Call as Asked } from '../operations/call.ts'
+import type { Call } from '../operations/call.ts'
 import { MESSAGE } from '../operations/run-task.ts'
 import { ruleArn } from './api.ts'
-import type { BusEvent, Call, Rule, TakenEvent } from './model.ts'
+import type { BusEvent, Rule, TakenEvent, TargetCall } from './model.ts'
 import { parsePattern } from './pattern.ts'
 import { allRules } from './rules.ts'
 import { requestOf } from './target.ts'
@@ -28,7 +28,7 @@ const MOST_CHARACTERS = 120_000
  */
 export function* takeEvent(
   { messageId, index, event }: Arrived,
-  call: Asked,
+  call: Call,
 ): Reading<Decision<TakenEvent | undefined>> {
   const { scope, moment } = call
   const key = keys.takenEvent(scope, messageId, index)
@@ -40,7 +40,7 @@ export function* takeEvent(
   const calls = matching.flatMap((rule) =>
     rule.targets.map((target) => callOf(rule, target, { messageId, index, event }, call)),
   )
-  const record: TakenEvent = { takenAt: moment.now, calls }
+  const record: TakenEvent = { calls }
   if (JSON.stringify(record).length > MOST_CHARACTERS)
     throw new Refusal(
       'TooManyTargetsException',
@@ -51,7 +51,7 @@ export function* takeEvent(
   return { reply: record, changes: [change] }
 }
 
-function callOf(rule: Rule, target: Target, arrived: Arrived, { scope, moment }: Asked): Call {
+function callOf(rule: Rule, target: Target, arrived: Arrived, { scope, moment }: Call): TargetCall {
   const { Id, Arn, RoleArn, DeadLetterConfig } = target
   const { messageId, index, event } = arrived
   return {
@@ -61,7 +61,7 @@ function callOf(rule: Rule, target: Target, arrived: Arrived, { scope, moment }:
     asks: askedOf(),
   }
 
-  function askedOf(): Call['asks'] {
+  function askedOf(): TargetCall['asks'] {
     const context = { ruleArn: ruleArn(scope, rule.name), ruleName: rule.name, ingestedAt: moment.now }
     try {
       return { input: requestOf(target, event, context) }

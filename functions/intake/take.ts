@@ -1,10 +1,10 @@
 import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
 import { Refusal } from '../../domain/errors.ts'
-import type { Call as Asked } from '../../domain/operations/call.ts'
+import type { Call } from '../../domain/operations/call.ts'
 import { MESSAGE, runTask } from '../../domain/operations/run-task.ts'
 import { openEnvelope } from '../../domain/rules/envelope.ts'
 import { noRuleMatches, type Refused, refusedCall } from '../../domain/rules/letters.ts'
-import type { BusEvent, Call } from '../../domain/rules/model.ts'
+import type { BusEvent, TargetCall } from '../../domain/rules/model.ts'
 import { takeEvent } from '../../domain/rules/take.ts'
 import { decodeInput } from '../../domain/wire/codec.ts'
 import { perform } from '../perform.ts'
@@ -43,7 +43,7 @@ const inOwnName = ({ scope }: Ports) => ({
 /** Under a token of its own, so that it is started once. */
 const start = (input: RunTaskRequest, token: string, caller: string, ports: Ports) =>
   perform(
-    (asked: RunTaskRequest, call: Asked) => runTask(asked, call, MESSAGE),
+    (asked: RunTaskRequest, call: Call) => runTask(asked, call, MESSAGE),
     { ...input, clientToken: token },
     { caller, seed: token },
     ports,
@@ -64,7 +64,7 @@ async function takeEvents(messageId: string, events: readonly BusEvent[], ports:
 }
 
 /** One target's call. What it is refused stands in the way of no other. */
-async function startFor(call: Call, event: BusEvent, ports: Ports): Promise<Refused[]> {
+async function startFor(call: TargetCall, event: BusEvent, ports: Ports): Promise<Refused[]> {
   const of = (refusal: Refusal) => refusedCall(call, event, refusal, ports.scope)
   if ('refused' in call.asks) return [of(new Refusal(call.asks.refused.type, call.asks.refused.message))]
   const { input } = call.asks

@@ -178,6 +178,13 @@ describe('a message whose process dies, and that comes again', () => {
     },
   )
 
+  it('or is delivered twice at one time: both find the same tasks', async () => {
+    const here = await shop(worker(), worker({ Id: 'again' }))
+    const both = [here.deliver('m1', s3('a', 'b')), here.deliver('m1', s3('a', 'b'))]
+    expect(await Promise.all(both)).toEqual([[], []])
+    expect(here.commands).toEqual(['take a', 'take a', 'take b', 'take b'])
+  })
+
   it('dies nowhere else: all of it is those steps', async () => {
     const here = await shop(worker(), worker({ Id: 'again' }))
     here.left = STEPS
