@@ -178,6 +178,15 @@ export const liveRun = (s: Where, group: string, name: string, id: string): List
 /** The scalable target of a service, by the service's own key. */
 export const scalableTargetOf = ({ pk }: Key): Key => ({ pk, sk: 'scaling' })
 
+/** Rules of the default event bus, all together: an event is held against each of them. */
+export const rulesPartition = (s: Where) => `${root(s)}#rules`
+export const rule = (s: Where, name: string): Key => ({ pk: rulesPartition(s), sk: name })
+/** What one event of a message asked for when it was taken. */
+export const takenEvent = (s: Where, messageId: string, index: number): Key => ({
+  pk: `${root(s)}#message#${messageId}`,
+  sk: `event#${index}`,
+})
+
 export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'scaling' | 'watch' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
 export const kindOf = ({ sk }: Key): Kind => {

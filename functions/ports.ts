@@ -8,7 +8,7 @@ import { dynamoStore } from '../infra/dynamo.ts'
 import { type Delivered, letterBox } from '../infra/letters.ts'
 import { type Log, logAt } from '../infra/log.ts'
 import { queueDepthIn } from '../infra/queue-depth.ts'
-import { sqsClient, sqsQueue } from '../infra/sqs.ts'
+import { eventQueue, sqsClient, sqsQueue } from '../infra/sqs.ts'
 
 /** All that a handler works with. The simulation passes its own. */
 export interface Ports {
@@ -21,7 +21,9 @@ export interface Ports {
   readonly log: Log
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
-  /** To the dead-letter queues of schedules. For the worker. */
+  /** Events into the run-task queue: all of them, or `Unavailable`. For the api. */
+  readonly events?: ((events: readonly string[]) => Promise<void>) | undefined
+  /** To dead-letter queues: of schedules for the worker, of rules and of the run-task queue for the intake. */
   readonly letters?: ((letter: Letter) => Promise<Delivered>) | undefined
   /** Seconds that the start of a task takes here, about; absent: none to speak of. */
   readonly startS?: number | undefined
@@ -32,16 +34,19 @@ export interface Ports {
 /** The ports of a deployed function, or of one on one machine: made once per process. */
 export async function openPorts(config: Config = readConfig()): Promise<Ports> {
   const log = logAt(config.logLevel)
+  const client = sqsClient(config)
+  const { runTaskQueueUrl } = config
   return {
     store: dynamoStore(config),
     queue: sqsQueue(config),
-    letters: letterBox(config, sqsClient(config)),
+    letters: letterBox(config, client),
+    ...(runTaskQueueUrl && { events: eventQueue(runTaskQueueUrl, client) }),
     capacity: await openCapacity(config),
     clock: (seed) => moment(Date.now(), seed),
     scope: { account: config.account, region: config.region },
     log,
     settleMs: config.settleMs,
     startS: config.startS,
-    queueDepth: queueDepthIn({ ...config, ownPort: config.local?.port }, log),
+    queueDepth: queueDepthIn({ ...config, ownPort: config.local?.port }, log, client),
   }
 }

@@ -6,6 +6,8 @@ export interface Config {
   readonly endpoint?: string | undefined
   readonly wakeQueueUrl: string
   readonly queueEndpoint?: string | undefined
+  /** Where PutEvents sends events. */
+  readonly runTaskQueueUrl?: string | undefined
   readonly runTaskDlqUrl?: string | undefined
   readonly capacity: string
   /** Access key to secret. */
@@ -79,6 +81,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     endpoint: env.SLIPWAY_TABLE_ENDPOINT || undefined,
     wakeQueueUrl: need('SLIPWAY_WAKE_QUEUE_URL'),
     queueEndpoint: env.SLIPWAY_QUEUE_ENDPOINT || undefined,
+    runTaskQueueUrl: env.SLIPWAY_RUN_TASK_QUEUE_URL || undefined,
     runTaskDlqUrl: env.SLIPWAY_RUN_TASK_DLQ_URL || undefined,
     capacity: need('SLIPWAY_CAPACITY'),
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),

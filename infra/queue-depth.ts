@@ -1,7 +1,6 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs'
 import type { QueueDepth } from '../domain/ports.ts'
 import type { Log } from './log.ts'
-import { sqsClient } from './sqs.ts'
 
 interface Where {
   readonly region: string
@@ -17,7 +16,7 @@ type AskDepth = (queue: string) => Promise<QueueDepth | undefined>
  * How many messages are in a queue, by its name, its URL or its ARN; `undefined`, and told once until it answers again, where it
  * is not there or does not answer. A URL of another endpoint is asked there, with the credentials of this process.
  */
-export function queueDepthIn(where: Where, log: Log, client = sqsClient(where)): AskDepth {
+export function queueDepthIn(where: Where, log: Log, client: SQSClient): AskDepth {
   // Asked once for each queue, and again after a failure: half of the requests.
   const urls = new Map<string, string>()
   const elsewhere = new Map<string, SQSClient>()

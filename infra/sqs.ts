@@ -1,4 +1,4 @@
-import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, SQSClient } from '@aws-sdk/client-sqs'
 import type { Wake } from '../domain/decision.ts'
 import { type Queue, Unavailable } from '../domain/ports.ts'
 import { toEmbedded } from './embedded.ts'
@@ -26,33 +26,48 @@ export function sqsClient({
 export function sqsQueue(options: QueueOptions, client = sqsClient(options)): Queue {
   return {
     async send(wakes) {
-      for (let at = 0; at < wakes.length; at += 10) {
-        const batch = wakes.slice(at, at + 10)
-        let failed: { Message?: string | undefined }[] | undefined
-        try {
-          const out = await client.send(
-            new SendMessageBatchCommand({
-              QueueUrl: options.wakeQueueUrl,
-              Entries: batch.map(({ wake, delaySeconds }, n) => ({
-                Id: String(n),
-                MessageBody: wakeBody(wake),
-                ...(delaySeconds && { DelaySeconds: Math.min(900, delaySeconds) }),
-              })),
-            }),
-          )
-          failed = out.Failed
-        } catch (cause) {
-          throw new Unavailable(
-            `The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`,
-            cause,
-          )
-        }
-        if (failed?.length)
-          throw new Unavailable(
-            `The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`,
-          )
-      }
+      const messages = wakes.map(({ wake, delaySeconds }) => ({
+        MessageBody: wakeBody(wake),
+        ...(delaySeconds && { DelaySeconds: Math.min(900, delaySeconds) }),
+      }))
+      await sendAll(options.wakeQueueUrl, messages, client)
     },
+  }
+}
+
+/** The run-task queue, from the side of those who send to it. */
+export const eventQueue =
+  (QueueUrl: string, client: Pick<SQSClient, 'send'>) =>
+  (events: readonly string[]): Promise<void> =>
+    sendAll(
+      QueueUrl,
+      events.map((MessageBody) => ({ MessageBody })),
+      client,
+    )
+
+/** All, or `Unavailable`. */
+async function sendAll(
+  QueueUrl: string,
+  messages: readonly Omit<SendMessageBatchRequestEntry, 'Id'>[],
+  client: Pick<SQSClient, 'send'>,
+): Promise<void> {
+  for (let at = 0; at < messages.length; at += 10) {
+    const batch = messages.slice(at, at + 10)
+    let failed: { Message?: string | undefined }[] | undefined
+    try {
+      const Entries = batch.map((message, n) => ({ Id: String(n), ...message }))
+      const out = await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
+      failed = out.Failed
+    } catch (cause) {
+      throw new Unavailable(
+        `The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`,
+        cause,
+      )
+    }
+    if (failed?.length)
+      throw new Unavailable(
+        `The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`,
+      )
   }
 }
 

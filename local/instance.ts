@@ -45,7 +45,8 @@ export async function startInstance(
     openTable(join(data, 'table')),
     openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
     dockerSocket.then(
-      async (found) => [found, found && (await taskEndpoint(found, port, patience))] as const,
+      async (found) =>
+        [found, found === undefined ? undefined : await taskEndpoint(found, port, patience)] as const,
     ),
     buildFunctions('local'),
   ])

@@ -35,9 +35,13 @@ function judgeForm(input: RunTaskRequest): void {
   if (input.propagateTags === 'SERVICE')
     throw invalidParameter('SERVICE is not a valid value for propagateTags when running a task.')
   if (input.group?.startsWith('service:')) throw invalidParameter('Invalid namespace for group.')
-  if (JSON.stringify(input.overrides ?? {}).length > 8192)
-    throw invalidParameter('Container Overrides length must be at most 8192')
+  checkOverridesLength(input.overrides)
   checkTags(input.tags)
+}
+
+export function checkOverridesLength(overrides: RunTaskRequest['overrides']): void {
+  if (JSON.stringify(overrides ?? {}).length > 8192)
+    throw invalidParameter('Container Overrides length must be at most 8192')
 }
 
 function judgeOverrides(input: RunTaskRequest, record: TaskDefinitionRecord): void {

@@ -8,42 +8,11 @@ import {
   PropagateTags,
   ScheduleState,
 } from '@aws-sdk/client-scheduler'
+import { between, oneOf, sizes, text, validatorRules } from '../wire/aws-validator.ts'
 import type { MemberRule, Rules } from '../wire/rules.ts'
-import { type OperationSchema, type SchemaRef, shapeOf } from '../wire/shapes.ts'
+import type { OperationSchema } from '../wire/shapes.ts'
 
-/** What the schemas of EventBridge Scheduler lack (facts: ECS 1.3, 12.1), in the words of AWS's request validator. */
-
-const lower = (name: string) => `${name[0]!.toLowerCase()}${name.slice(1)}`
-const fails = (name: string, value: string | null, must: string) =>
-  `1 validation error detected: Value ${value === null ? 'null' : `'${value.slice(0, 300)}'`} at '${lower(name)}' failed to satisfy constraint: Member must ${must}`
-
-const oneOf = (name: string, values: Readonly<Record<string, string>>): MemberRule => ({
-  oneOf: Object.values(values),
-  says: (value) => fails(name, value, `satisfy enum value set: [${Object.values(values).join(', ')}]`),
-})
-const text = (name: string, max: number, pattern?: RegExp, min = 1): MemberRule => ({
-  min,
-  max,
-  ...(pattern && { pattern }),
-  says: (value) =>
-    fails(
-      name,
-      value,
-      pattern && value.length >= min && value.length <= max
-        ? `satisfy regular expression pattern: ${pattern.source}`
-        : `have length between ${min} and ${max}`,
-    ),
-})
-const between = (name: string, min: number, max: number): MemberRule => ({
-  min,
-  max,
-  says: (value) => fails(name, value, `have value between ${min} and ${max}`),
-})
-const sizes = (name: string, min: number, max: number): MemberRule => ({
-  min,
-  max,
-  says: fails(name, '[...]', `have between ${min} and ${max} elements`),
-})
+/** What the schemas of EventBridge Scheduler lack (facts: ECS 1.3, 12.1). */
 
 const NAME = /^[0-9a-zA-Z\-_.]+$/
 const name = (member: string) => text(member, 64, NAME)
@@ -99,31 +68,8 @@ const everywhere: Readonly<Record<string, MemberRule>> = {
 /** Names of schedules and groups, in the operations that have one. */
 const named = /Input\.Name$/
 
-/** The rules of these operations, by walking their inputs. */
-export function schedulerRules(operations: readonly OperationSchema[]): Rules {
-  const members: Record<string, MemberRule> = {}
-  const missing: Record<string, string> = {}
-  const walked = new Set<string>()
-  const walk = (ref: SchemaRef): void => {
-    const shape = shapeOf(ref)
-    if (shape.kind === 'list' || shape.kind === 'map') walk(shape.of)
-    if (shape.kind !== 'structure' || walked.has(shape.name)) return
-    walked.add(shape.name)
-    for (const [n, member] of shape.members.entries()) {
-      const where = `${shape.name}.${member}`
-      if (n < shape.required) missing[where] = fails(member, null, 'not be null')
-      const rule = everywhere[where] ?? (named.test(where) ? name(member) : everywhere[member])
-      if (rule) members[where] = rule
-      walk(shape.schemas[n]!)
-    }
-  }
-  for (const operation of operations) walk(operation[4])
-  return {
-    members,
-    missing,
-    judgedByOperation: new Set(),
-    numbers: {},
-    otherNumbers: 'integer',
-    errorOf: () => 'ValidationException',
-  }
-}
+export const schedulerRules = (operations: readonly OperationSchema[]): Rules =>
+  validatorRules(
+    operations,
+    (where, member) => everywhere[where] ?? (named.test(where) ? name(member) : everywhere[member]),
+  )

@@ -1,9 +1,7 @@
 import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
-import type { EcsParameters, Target } from '@aws-sdk/client-scheduler'
-import { parseArn } from '../arn.ts'
+import type { Target } from '@aws-sdk/client-scheduler'
+import { isClusterArn, judged, objectIn, runTaskOf, starter } from '../ecs-parameters.ts'
 import { Refusal, unsupported } from '../errors.ts'
-import { checkTags } from '../operations/tag-rules.ts'
-import { decodeInput } from '../wire/codec.ts'
 import { type SchemaRef, shapeOf } from '../wire/shapes.ts'
 import { invalid } from './api.ts'
 import { MISSED, OVERLAPS, tagsOf, UNIVERSAL } from './firing.ts'
@@ -35,15 +33,10 @@ const SAMPLE: Context = {
   attempt: 1,
 }
 
-const isCluster = (arn: string) => {
-  const { type, path } = parseArn(arn) ?? {}
-  return type === 'cluster' && path?.length === 1
-}
-
 /** Whatever can be said before it fires: a target that is not built is refused by name, one that could never run in words. */
 export function judgeTarget(target: Target): void {
   const arn = target.Arn ?? ''
-  if (!isCluster(arn) && !Object.values(UNIVERSAL).includes(arn)) {
+  if (!isClusterArn(arn) && !Object.values(UNIVERSAL).includes(arn)) {
     if (!arn.startsWith('arn:')) throw invalid(`Provided Arn is not in correct format: '${arn}'.`)
     throw unsupported(
       `Slipway does not call ${arn}: targets are the ARN of an ECS cluster (RunTask), ${Object.values(UNIVERSAL).join(' and ')}.`,
@@ -56,9 +49,9 @@ export function judgeTarget(target: Target): void {
     'SqsParameters',
   ] as const)
     if (target[name]) throw invalid(`${name} are for another kind of target than ${arn}.`)
-  if (isCluster(arn) && !target.EcsParameters)
+  if (isClusterArn(arn) && !target.EcsParameters)
     throw invalid('EcsParameters are required when the target is an ECS cluster.')
-  if (!isCluster(arn) && target.EcsParameters)
+  if (!isClusterArn(arn) && target.EcsParameters)
     throw invalid('EcsParameters are for a target that is an ECS cluster.')
   if (target.DeadLetterConfig?.Arn !== undefined && !queueOf(target.DeadLetterConfig.Arn))
     throw invalid(
@@ -88,15 +81,16 @@ function judgeTags(target: Target): void {
 /** The request that a firing makes. Throws what the request's own service says of an Input that is none. */
 export function askedOf(target: Target, schedule: string, context: Context): Asked {
   const input = objectIn(withContext(target.Input ?? '{}', context))
-  const startedBy = `chronos-schedule/${schedule}`
+  if (!input) throw invalid('Target.Input must be a JSON object.')
+  const startedBy = starter('chronos-schedule', schedule)
   if (target.Arn === UNIVERSAL.updateService) return { asks: 'updateService', input: serviceCount(input) }
-  const given =
-    target.Arn === UNIVERSAL.runTask
-      ? (lowerCamel(RunTask$[4], input) as object)
-      : { ...fromParameters(target.EcsParameters!, tagsOf(target)), cluster: target.Arn, overrides: input }
-  const request = decodeInput(RunTask$, JSON.stringify({ startedBy, ...given })) as RunTaskRequest
-  checkTags(request.tags)
-  return { asks: 'runTask', input: request }
+  if (target.Arn === UNIVERSAL.runTask) {
+    const request = lowerCamel(RunTask$[4], input) as object
+    return { asks: 'runTask', input: judged({ startedBy, ...request }) }
+  }
+  const [cluster, parameters] = [target.Arn!, target.EcsParameters!]
+  const tags = tagsOf(target)
+  return { asks: 'runTask', input: runTaskOf({ cluster, parameters, tags, overrides: input, startedBy }) }
 }
 
 const withContext = (text: string, { scheduleArn, scheduledTime, executionId, attempt }: Context) =>
@@ -108,15 +102,6 @@ const withContext = (text: string, { scheduleArn, scheduledTime, executionId, at
 
 /** Without the milliseconds. */
 export const isoOf = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`
-
-function objectIn(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>
-  } catch {}
-  throw invalid('Target.Input must be a JSON object.')
-}
 
 function serviceCount(input: Record<string, unknown>): ServiceCount {
   const { Cluster: cluster, Service: service, DesiredCount: desiredCount, ...others } = input
@@ -132,34 +117,6 @@ function serviceCount(input: Record<string, unknown>): ServiceCount {
   if (!Number.isInteger(desiredCount) || Number(desiredCount) < 0 || Number(desiredCount) > 5_000)
     throw invalid('Target.Input needs DesiredCount, a whole number from 0 to 5000.')
   return { cluster, service, desiredCount: Number(desiredCount) }
-}
-
-function fromParameters(p: EcsParameters, tags: ReadonlyMap<string, string>): RunTaskRequest {
-  const { awsvpcConfiguration: vpc } = p.NetworkConfiguration ?? {}
-  return {
-    taskDefinition: p.TaskDefinitionArn,
-    count: p.TaskCount ?? 1,
-    launchType: p.LaunchType,
-    ...(vpc && {
-      networkConfiguration: {
-        awsvpcConfiguration: {
-          subnets: vpc.Subnets,
-          securityGroups: vpc.SecurityGroups,
-          assignPublicIp: vpc.AssignPublicIp,
-        },
-      },
-    }),
-    platformVersion: p.PlatformVersion,
-    group: p.Group,
-    capacityProviderStrategy: p.CapacityProviderStrategy,
-    enableECSManagedTags: p.EnableECSManagedTags,
-    enableExecuteCommand: p.EnableExecuteCommand,
-    placementConstraints: p.PlacementConstraints,
-    placementStrategy: p.PlacementStrategy,
-    propagateTags: p.PropagateTags,
-    referenceId: p.ReferenceId,
-    ...(tags.size > 0 && { tags: [...tags].map(([key, value]) => ({ key, value })) }),
-  }
 }
 
 /** Universal targets write every member with a capital, the service's own schema does not (facts: ECS 12.1). */

@@ -6,6 +6,7 @@ import { type AccessKeys, type Verified, verifySignature } from '../../infra/aut
 import { type Behind, type Passed, passOn } from '../../infra/door.ts'
 import type { Asker } from '../perform.ts'
 import type { Ports } from '../ports.ts'
+import { answerEvents } from './events.ts'
 import { answerEcs, refusalOf } from './pipeline.ts'
 import { answerScaling } from './scaling.ts'
 import { isScheduler, refusedRest, schedulerEdge } from './scheduler.ts'
@@ -29,8 +30,12 @@ export interface AppOptions {
   readonly cannotRun?: string | undefined
 }
 
-const ECS = 'AmazonEC2ContainerServiceV20141113.'
-const SCALING = 'AnyScaleFrontendService.'
+/** The services of AWS that are answered here in JSON 1.1, by how their targets begin (facts: ECS 1.1, 1.3). */
+const ANSWERED = [
+  { prefix: 'AmazonEC2ContainerServiceV20141113.', service: 'ecs', answer: answerEcs },
+  { prefix: 'AnyScaleFrontendService.', service: 'application-autoscaling', answer: answerScaling },
+  { prefix: 'AWSEvents.', service: 'events', answer: answerEvents },
+] as const
 
 /** The HTTP edge: who may call, which service is meant, and every failure as AWS's JSON. */
 export function app(options: AppOptions): Hono {
@@ -94,13 +99,10 @@ export function app(options: AppOptions): Hono {
       )
       if (!meant) throw unknownOperation(request.headers['x-amz-target'])
       judgeScope(signed, meant.service, ports.scope.region)
-      if (meant.service === 'ecs') {
-        if (options.cannotRun && meant.name === 'RunTask') throw unsupported(options.cannotRun)
-        const text = await answerEcs(meant.name, textOf(request.body), askerOf(signed, seed), ports)
-        return new Response(text, { headers: headersOf(seed) })
-      }
-      if (meant.service === 'application-autoscaling') {
-        const text = await answerScaling(meant.name, textOf(request.body), askerOf(signed, seed), ports)
+      if ('answer' in meant) {
+        if (options.cannotRun && meant.service === 'ecs' && meant.name === 'RunTask')
+          throw unsupported(options.cannotRun)
+        const text = await meant.answer(meant.name, textOf(request.body), askerOf(signed, seed), ports)
         return new Response(text, { headers: headersOf(seed) })
       }
       const behind = local?.[meant.service]
@@ -148,18 +150,16 @@ function verifyRest(request: Request, keys: AccessKeys, now: number): Verified {
 }
 
 type Meant =
-  | { readonly service: 'ecs'; readonly name: string }
-  | { readonly service: 'application-autoscaling'; readonly name: string }
+  | ((typeof ANSWERED)[number] & { readonly name: string })
   | { readonly service: 'logs' }
   /** `form`: the older protocol, a form with an Action that is answered in XML. */
   | { readonly service: 'sqs'; readonly form: boolean }
 
-/** The service that a request is for, by its target (facts: ECS 1.1, 1.3), or by being a form of SQS's older protocol. */
+/** The service that a request is for, by its target, or by being a form of SQS's older protocol. */
 function serviceOf({ headers, body }: Request): Meant | undefined {
   const target = headers['x-amz-target']
-  if (target?.startsWith(ECS)) return { service: 'ecs', name: target.slice(ECS.length) }
-  if (target?.startsWith(SCALING))
-    return { service: 'application-autoscaling', name: target.slice(SCALING.length) }
+  const answered = ANSWERED.find(({ prefix }) => target?.startsWith(prefix))
+  if (answered) return { ...answered, name: target!.slice(answered.prefix.length) }
   if (target?.startsWith('Logs_20140328.')) return { service: 'logs' }
   if (target?.startsWith('AmazonSQS.')) return { service: 'sqs', form: false }
   const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false

@@ -1,14 +1,13 @@
-import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
-import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
-import type { Refusal } from '../../domain/errors.ts'
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { letterOfTarget, letterTo, type Refused } from '../../domain/rules/letters.ts'
+import type { Letter } from '../../domain/schedules/run-look.ts'
 import { readConfig } from '../../infra/config.ts'
-import { sqsClient } from '../../infra/sqs.ts'
+import type { Delivered } from '../../infra/letters.ts'
 import { openPorts, type Ports } from '../ports.ts'
-import { takeMessage } from './take.ts'
+import { type RunTaskMessage, takeMessage } from './take.ts'
 
 interface Open {
   readonly ports: Ports
-  readonly client: SQSClient
   readonly deadLetterUrl: string
 }
 
@@ -17,25 +16,27 @@ let opened: Promise<Open> | undefined
 async function open(): Promise<Open> {
   const config = readConfig()
   if (!config.runTaskDlqUrl) throw new Error('SLIPWAY_RUN_TASK_DLQ_URL is not set')
-  return { ports: await openPorts(config), client: sqsClient(config), deadLetterUrl: config.runTaskDlqUrl }
+  return { ports: await openPorts(config), deadLetterUrl: config.runTaskDlqUrl }
 }
 
-/** RunTask requests from the queue. A message is deleted by the caller only once its tasks are stored (Law 8). */
+/** Requests and events from the queue. A message is deleted by the caller only once what it asks for is stored (Law 8). */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   opened ??= open()
-  const { ports, client, deadLetterUrl } = await opened
+  const { ports, deadLetterUrl } = await opened
   const outcomes = await Promise.all(
-    event.Records.map(async (record) => {
+    event.Records.map(async ({ messageId, body }) => {
+      const message = { messageId, body }
       try {
-        const outcome = await takeMessage({ messageId: record.messageId, body: record.body }, ports)
-        if (outcome.taken === 'refused') await bury(record, outcome.refusal, client, deadLetterUrl)
+        const outcome = await takeMessage(message, ports)
+        if (outcome.taken === 'refused')
+          for (const refused of outcome.refused) await bury(message, refused, ports.letters!, deadLetterUrl)
         return undefined
       } catch (error) {
-        ports.log('warn', 'A RunTask message could not be taken now; it comes again', {
-          messageId: record.messageId,
+        ports.log('warn', 'A message of the run-task queue could not be taken now; it comes again', {
+          messageId,
           error,
         })
-        return record.messageId
+        return messageId
       }
     }),
   )
@@ -46,18 +47,15 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
   }
 }
 
-/** To the dead-letter queue as it came, with the reason under the names that EventBridge uses for it. */
-async function bury(record: SQSRecord, refusal: Refusal, client: SQSClient, QueueUrl: string): Promise<void> {
-  const text = (value: string) => ({ DataType: 'String', StringValue: value.slice(0, 1_000) || '-' })
-  await client.send(
-    new SendMessageCommand({
-      QueueUrl,
-      MessageBody: record.body,
-      MessageAttributes: {
-        ERROR_CODE: text(refusal.type),
-        ERROR_MESSAGE: text(refusal.message),
-        MESSAGE_ID: text(record.messageId),
-      },
-    }),
-  )
+/** To the target's own dead-letter queue; where there is none, or it can not be reached for good, to that of the run-task queue. */
+export async function bury(
+  message: RunTaskMessage,
+  refused: Refused,
+  send: (letter: Letter) => Promise<Delivered>,
+  deadLetterUrl: string,
+): Promise<void> {
+  const own = refused.target?.letters
+  if (own !== undefined && !(await send(letterOfTarget(own, message, refused))).undeliverable) return
+  const { undeliverable } = await send(letterTo(deadLetterUrl, message, refused))
+  if (undeliverable) throw new Error(`The dead-letter queue can not be reached: ${undeliverable}`)
 }

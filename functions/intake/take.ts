@@ -1,6 +1,11 @@
 import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
 import { Refusal } from '../../domain/errors.ts'
+import type { Call } from '../../domain/operations/call.ts'
 import { MESSAGE, runTask } from '../../domain/operations/run-task.ts'
+import { openEnvelope } from '../../domain/rules/envelope.ts'
+import { noRuleMatches, type Refused, refusedCall } from '../../domain/rules/letters.ts'
+import type { BusEvent, TargetCall } from '../../domain/rules/model.ts'
+import { takeEvent } from '../../domain/rules/take.ts'
 import { decodeInput } from '../../domain/wire/codec.ts'
 import { perform } from '../perform.ts'
 import type { Ports } from '../ports.ts'
@@ -12,28 +17,73 @@ export interface RunTaskMessage {
 
 export type Taken =
   | { readonly taken: 'accepted' }
-  /** The request is wrong and stays wrong: its message goes to the dead-letter queue with the reason. */
-  | { readonly taken: 'refused'; readonly refusal: Refusal }
+  /** Some of it is wrong and stays wrong: that goes to a dead-letter queue with the reason. What was not refused is accepted. */
+  | { readonly taken: 'refused'; readonly refused: readonly Refused[] }
 
 /**
- * The queue door: a message whose body is a RunTask request, through the same pipeline as HTTP. Its identifier
- * is the client token, so that it is accepted once however often it is delivered; an outage is thrown, and the
- * message comes again.
+ * The queue door: a RunTask request, or an envelope whose events are held against the rules, through the same pipeline as HTTP.
+ * What is asked for is accepted once however often the message is delivered; an outage is thrown, and the message comes again.
  */
 export async function takeMessage(message: RunTaskMessage, ports: Ports): Promise<Taken> {
+  const { messageId, body } = message
+  const refused: Refused[] = []
+  await orRefused(async () => {
+    const opened = openEnvelope(body, messageId, { scope: inOwnName(ports), moment: ports.clock(messageId) })
+    if (opened.holds === 'events') refused.push(...(await takeEvents(messageId, opened.events, ports)))
+    else await start(decodeInput(RunTask$, body) as RunTaskRequest, messageId, inOwnName(ports).caller, ports)
+  }, refused)
+  return refused.length > 0 ? { taken: 'refused', refused } : { taken: 'accepted' }
+}
+
+const inOwnName = ({ scope }: Ports) => ({
+  ...scope,
+  caller: `arn:aws:iam::${scope.account}:role/slipway-run-task-queue`,
+})
+
+/** Under a token of its own, so that it is started once. */
+const start = (input: RunTaskRequest, token: string, caller: string, ports: Ports) =>
+  perform(
+    (asked: RunTaskRequest, call: Call) => runTask(asked, call, MESSAGE),
+    { ...input, clientToken: token },
+    { caller, seed: token },
+    ports,
+  )
+
+async function takeEvents(messageId: string, events: readonly BusEvent[], ports: Ports): Promise<Refused[]> {
+  const refused: Refused[] = []
+  const unmatched: BusEvent[] = []
+  const { caller } = inOwnName(ports)
+  for (const [index, event] of events.entries()) {
+    await orRefused(async () => {
+      const taken = await perform(takeEvent, { messageId, index, event }, { caller, seed: messageId }, ports)
+      if (!taken) unmatched.push(event)
+      for (const call of taken?.calls ?? []) refused.push(...(await startFor(call, event, ports)))
+    }, refused)
+  }
+  return unmatched.length > 0 ? [...refused, noRuleMatches(unmatched, events.length)] : refused
+}
+
+/** One target's call. What it is refused stands in the way of no other. */
+async function startFor(call: TargetCall, event: BusEvent, ports: Ports): Promise<Refused[]> {
+  const of = (refusal: Refusal) => refusedCall(call, event, refusal, ports.scope)
+  if ('refused' in call.asks) return [of(new Refusal(call.asks.refused.type, call.asks.refused.message))]
+  const { input } = call.asks
+  const refused: Refused[] = []
+  const caller = call.target.RoleArn ?? inOwnName(ports).caller
+  await orRefused(async () => void (await start(input, call.token, caller, ports)), refused, of)
+  return refused
+}
+
+/** What is said no to for good is kept; whatever else goes wrong is thrown. */
+async function orRefused(
+  work: () => Promise<void>,
+  refused: Refused[],
+  as: (refusal: Refusal) => Refused = (refusal) => ({ refusal }),
+): Promise<void> {
   try {
-    const asked = decodeInput(RunTask$, message.body) as RunTaskRequest
-    const input = { ...asked, clientToken: message.messageId }
-    const caller = `arn:aws:iam::${ports.scope.account}:role/slipway-run-task-queue`
-    await perform(
-      (i: RunTaskRequest, call) => runTask(i, call, MESSAGE),
-      input,
-      { caller, seed: message.messageId },
-      ports,
-    )
-    return { taken: 'accepted' }
+    await work()
   } catch (error) {
-    if (error instanceof Refusal && error.status < 500) return { taken: 'refused', refusal: error }
-    throw error
+    if (!(error instanceof Refusal) || error.status >= 500) throw error
+    refused.push(as(error))
   }
 }

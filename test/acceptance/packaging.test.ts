@@ -87,7 +87,11 @@ describe('npm run package', () => {
   })
 
   test.each([
-    ['api', ['GetItem', 'BatchGetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
+    [
+      'api',
+      ['GetItem', 'BatchGetItem', 'PutItem', 'Query'],
+      ['WakeQueue:SendMessage', 'RunTaskQueue:SendMessage'],
+    ],
     [
       'worker',
       ['GetItem', 'BatchGetItem', 'PutItem', 'Query'],

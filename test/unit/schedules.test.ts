@@ -63,6 +63,13 @@ describe('firing', () => {
     expect(firingsOf(m.history)).toEqual([11])
   })
 
+  it('may have dots in its name, which ECS does not allow in startedBy', () => {
+    const m = new Machine()
+    m.create({ Name: 'v1.job' })
+    m.pass(65)
+    expect(m.tasks).toMatchObject([{ startedBy: 'chronos-schedule/v1_job' }])
+  })
+
   it('goes its way after an update of something else, and fires what was due before', () => {
     const m = new Machine()
     m.create()
