@@ -60,8 +60,8 @@ chmod +x slow; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait`
 const web = (more: Partial<ContainerDefinition> = {}): ContainerDefinition => ({
   name: 'web',
   image: 'slipway/hello:latest',
-  cpu: 32,
-  memory: 32,
+  // Two hundred requests are two hundred processes of its own.
+  memory: 128,
   stopTimeout: 2,
   portMappings: [{ containerPort: 8080 }],
   command: ['sh', '-c', script],
