@@ -28,6 +28,9 @@ export const revision = (s: Where, familyName: string, number: number): Key => (
 })
 
 export const task = (s: Where, id: string): Key => ({ pk: `${root(s)}#task#${id}`, sk: 'task' })
+/** What is kept ready for a task that is not there yet: beside its key. */
+export const standby = (s: Where, id: string): Key => standbyOf(task(s, id))
+export const standbyOf = ({ pk }: Key): Key => ({ pk, sk: 'standby' })
 export const runTaskToken = (s: Where, token: string): Key => ({
   pk: `${root(s)}#token#${token}`,
   sk: 'run-task',
@@ -40,6 +43,12 @@ export const liveTask = (s: Where, clusterName: string, id: string): ListEntry =
   lsk: `${liveTasksPrefix(clusterName)}${id}`,
 })
 export const liveTasksPrefix = (clusterName: string) => `task#${clusterName}#`
+
+/** Standbys that are not over. */
+export const liveStandby = (s: Where, clusterName: string, id: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(id)),
+  lsk: `standby#${clusterName}#${id}`,
+})
 
 /** STOPPED tasks of one cluster, in order of their end. */
 export const stoppedPartition = (s: Where, clusterName: string, shard: string) =>
@@ -159,9 +168,9 @@ export const liveRun = (s: Where, group: string, name: string, id: string): List
   lsk: `run#${group}/${name}#${id}`,
 })
 
-export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'other'
+export type Kind = 'task' | 'standby' | 'service' | 'schedule' | 'run' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
 export const kindOf = ({ sk }: Key): Kind => {
-  if (sk === 'task' || sk === 'service' || sk === 'schedule') return sk
+  if (sk === 'task' || sk === 'standby' || sk === 'service' || sk === 'schedule') return sk
   return sk.startsWith(RUNS) ? 'run' : 'other'
 }

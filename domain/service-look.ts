@@ -19,6 +19,8 @@ import type {
   Service,
   ServiceRevision,
   Slot,
+  Standby,
+  StandbyPlace,
   Task,
   TaskDefinitionRecord,
 } from './model.ts'
@@ -28,6 +30,7 @@ import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
 import { leavingReason, taskOfSlot } from './service-tasks.ts'
 import { slotTaskId } from './slots.ts'
+import { standbyId } from './standbys.ts'
 import { toStop } from './task-lifecycle.ts'
 
 /** Tasks made or stopped by one decision; the next one goes on. */
@@ -60,11 +63,14 @@ export function* lookAtService(
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
 
-  const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
+  const kept = yield* standbysOf(stored.record, call)
+  const scene = { service: stored.record, tasks: recordsOf(tasks), standbys: recordsOf(kept), settleMs }
+  const next = reconcile(scene, moment)
   const own = ownChange(stored, next.service, next.lookAfter !== undefined, call)
   const service = next.service
   const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
   const born = yield* births(service, tasks, revisions, call)
+  const readied = readyings(service, kept, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
   if (ended === 'moved') return { reply: { again: true } }
@@ -78,9 +84,11 @@ export function* lookAtService(
         )
       : []
   const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
-  const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
+  const changes = [...first, ...born, ...ended, ...readied].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
-  if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
+  const dropped = droppedStandbys(stored.record, service, kept)
+  if (reply.again)
+    return { reply, changes, effects: [...[...born, ...ended, ...readied].map(wakeOf), ...dropped] }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
     effect: 'wake',
@@ -91,13 +99,20 @@ export function* lookAtService(
 }
 
 type Tasks = ReadonlyMap<string, Stored<Task>>
-const recordsOf = (tasks: Tasks): ReadonlyMap<string, Task> =>
-  new Map([...tasks].map(([id, t]) => [id, t.record]))
+type Standbys = ReadonlyMap<string, Stored<Standby>>
+const recordsOf = <T>(stored: ReadonlyMap<string, Stored<T>>): ReadonlyMap<string, T> =>
+  new Map([...stored].map(([id, t]) => [id, t.record]))
 
 function* tasksOf(service: Service, { scope }: Call): Reading<Tasks> {
   const ids = service.slots.map((slot) => slotTaskId(service, slot))
   const found = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   return new Map(found.flatMap((t) => (t ? [[t.record.id, t] as const] : [])))
+}
+
+function* standbysOf(service: Service, { scope }: Call): Reading<Standbys> {
+  const ids = (service.standbys ?? []).map((place) => standbyId(service, place))
+  const found = yield* getAll<Standby>(ids.map((id) => keys.standby(scope, id)))
+  return new Map(found.flatMap((s) => (s ? [[s.record.id, s] as const] : [])))
 }
 
 function* revisionsOf(
@@ -191,6 +206,57 @@ function* births(
   })
 }
 
+/** Standbys that have not been stored. */
+function readyings(
+  service: Service,
+  kept: Standbys,
+  revisions: ReadonlyMap<string, ServiceRevision>,
+  { scope, moment }: Call,
+): Change<Standby>[] {
+  return (service.standbys ?? []).flatMap((place: StandbyPlace): Change<Standby>[] => {
+    const id = standbyId(service, place)
+    const revision = revisions.get(service.deployments.find((d) => d.id === place.deployment)?.revision ?? '')
+    if (kept.has(id) || !revision) return []
+    const { cluster, name, uid } = service
+    const { family, revision: number, registration } = revision
+    const record: Standby = {
+      id,
+      cluster,
+      service: name,
+      uid,
+      hold: place.hold,
+      family,
+      revision: number,
+      ...(registration !== undefined && { registration }),
+      createdAt: moment.now,
+      state: 'making',
+    }
+    return [
+      {
+        key: keys.standby(scope, id),
+        expect: 'absent',
+        record,
+        list: keys.liveStandby(scope, cluster, id),
+        due: moment.now + DUE_AFTER_MS,
+        sharedBirth: true,
+      },
+    ]
+  })
+}
+
+/** Seconds after which a standby whose place is filled is told: its task has the engine to itself meanwhile. */
+const TAKEN_AFTER_S = 2
+
+/** What is no standby of the service any more: its task is there, or it is to be removed. */
+const droppedStandbys = (before: Service, after: Service, kept: Standbys): Effect[] =>
+  (before.standbys ?? []).flatMap((place): Effect[] => {
+    const id = standbyId(before, place)
+    const stored = kept.get(id)
+    if (!stored || (after.standbys ?? []).some((s) => standbyId(after, s) === id)) return []
+    const filled = after.slots.some((slot) => slotTaskId(after, slot) === id)
+    return [{ effect: 'wake', wake: { key: stored.key }, ...(filled && { delaySeconds: TAKEN_AFTER_S }) }]
+  })
+
 /** Tasks that leave and have not been told, and those that are told and are not waited for any more. */
 function* endings(
   service: Service,
@@ -260,7 +326,7 @@ function* awaitedBy(
 }
 
 /** Whoever writes a task takes over its looks. */
-const wakeOf = ({ key, expect }: Change<Task>): Effect => ({
+const wakeOf = ({ key, expect }: Change): Effect => ({
   effect: 'wake',
   wake: { key, look: expect === 'absent' ? 1 : expect + 1 },
 })

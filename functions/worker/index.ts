@@ -6,6 +6,7 @@ import { openPorts, type Ports } from '../ports.ts'
 import { lookAtTask } from './look.ts'
 import { lookAtRun, lookAtSchedule } from './look-schedule.ts'
 import { lookAtService } from './look-service.ts'
+import { lookAtStandby } from './look-standby.ts'
 
 let opened: Promise<Ports> | undefined
 
@@ -43,6 +44,8 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
   switch (kindOf(wake.key)) {
     case 'task':
       return lookAtTask(wake, ports)
+    case 'standby':
+      return lookAtStandby(wake, ports)
     case 'service':
       return lookAtService(wake, ports)
     case 'schedule':

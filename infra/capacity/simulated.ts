@@ -51,6 +51,8 @@ export interface Place {
   readonly pullStartedAt?: number | undefined
   readonly pullStoppedAt?: number | undefined
   readonly bodies: Body[]
+  /** Its containers are made, and none is started before its task is launched. */
+  ahead?: boolean
 }
 
 /** One container; how it will end is known from its start, until something else ends it. */
@@ -62,6 +64,12 @@ export interface Body {
   endsAt: number
   exitCode: number
   reason?: string | undefined
+  /** It was started before its task was launched, and may be frozen. */
+  readonly warm: boolean
+  /** Since when it is frozen, and how long it would have run from then. */
+  frozen?: { readonly at: number; readonly leftMs: number } | undefined
+  /** How long it has been frozen before. */
+  frozenMs: number
 }
 
 /** A container's environment. */
@@ -135,8 +143,42 @@ export function launch(ground: Ground, order: LaunchOrder, now: number): Observa
   const place = ground.places.get(id) ?? (late ? undefined : take(ground, order, now))
   if (place === undefined) return { sees: 'absent' }
   if ('sees' in place) return place
-  if (!late) startAll(ground, place, now)
+  if (!late) advance(ground, place, order.hold, now)
   return present(place, now)
+}
+
+/** As far as the order goes. Whoever freezes comes late sometimes: only what was started ahead is ever frozen. */
+function advance(ground: Ground, place: Place, hold: LaunchOrder['hold'], now: number): void {
+  const begun = place.bodies.length > 0
+  switch (hold) {
+    case 'created':
+      if (!begun) place.ahead = true
+      return
+    case 'warm':
+      if (!begun || place.bodies.every((body) => body.warm)) startAll(ground, place, now, true)
+      return
+    case 'frozen':
+      for (const body of place.bodies) if (body.warm) freeze(body, now)
+      return
+    case undefined:
+      place.ahead = false
+      for (const body of place.bodies) thaw(body, now)
+      startAll(ground, place, now, false)
+  }
+}
+
+function freeze(body: Body, now: number): void {
+  if (body.frozen || now >= body.endsAt) return
+  body.frozen = { at: now, leftMs: body.endsAt - now }
+  body.endsAt = NEVER
+}
+
+/** One that was killed meanwhile stays so. */
+function thaw(body: Body, now: number): void {
+  if (!body.frozen || now >= body.endsAt) return
+  body.endsAt = now + body.frozen.leftMs
+  body.frozenMs += now - body.frozen.at
+  body.frozen = undefined
 }
 
 /** A place for the task, once nothing speaks against it and its images are there. */
@@ -164,14 +206,18 @@ function take(ground: Ground, order: LaunchOrder, now: number): Place | Observat
 }
 
 /** Rounds: a START condition holds as soon as its container runs. */
-function startAll(ground: Ground, place: Place, now: number): void {
+function startAll(ground: Ground, place: Place, now: number, warm: boolean): void {
   for (;;) {
     const seen = place.bodies.map((body) => seenOf(body, now))
-    const turn = startable(place.order.definition, seen)
+    const made = new Set(place.bodies.map((body) => body.definition.name))
+    const turn = startable(place.order.definition, seen).filter((name) => !made.has(name))
     if (turn.length === 0) return
     for (const name of turn) {
       const definition = containersOf(place.order).find((container) => container.name === name)!
-      place.bodies.push(start(definition, saysOf(place.order, definition), ++ground.made, now))
+      place.bodies.push({
+        ...start(definition, saysOf(place.order, definition), ++ground.made, now),
+        warm,
+      })
     }
   }
 }
@@ -185,6 +231,8 @@ function start(definition: ContainerDefinition, says: Says, number: number, now:
     startedAt: now,
     endsAt: now + ms,
     exitCode: Number(says('SIMULATED_EXIT_CODE') ?? 0),
+    warm: false,
+    frozenMs: 0,
   }
 }
 
@@ -197,6 +245,7 @@ export function observe(ground: Ground, id: string, now: number): Observation {
 export function stop(ground: Ground, id: string, now: number): Observation {
   const place = ground.places.get(id)
   if (!place || place.bodies.length === 0) return remove(ground, id, now)
+  for (const body of place.bodies) thaw(body, now)
   const seen = place.bodies.map((body) => seenOf(body, now))
   const turn = stoppable(place.order.definition, seen)
   for (const body of place.bodies) if (turn.includes(body.definition.name ?? '')) signal(body, now)
@@ -228,11 +277,14 @@ function fenced(ground: Ground, id: string, now: number): boolean {
 export function list(ground: Ground, now: number): Listed[] {
   for (const id of ground.fences.keys()) if (!fenced(ground, id, now)) ground.fences.delete(id)
   return [...ground.places.values()]
-    .filter((place) => place.bodies.length > 0)
+    .filter((place) => place.bodies.length > 0 || place.ahead)
     .map((place) => listed(place, now))
 }
 
-function listed({ order, bodies }: Place, now: number): Listed {
+function listed(place: Place, now: number): Listed {
+  const { order, bodies } = place
+  const states = containersIn(place, now).map(({ state }) => state)
+  if (states.includes('created') && !states.includes('running')) return { task: order.task, state: 'held' }
   const running = bodies.map((body) => seenOf(body, now)).filter((seen) => seen.state === 'running')
   const all = running.length === containersOf(order).length
   const names = running.map((seen) => seen.name)
@@ -250,13 +302,18 @@ function listed({ order, bodies }: Place, now: number): Listed {
   }
 }
 
-const present = ({ bodies, address, pullStartedAt, pullStoppedAt }: Place, now: number): Observation => ({
+const present = (place: Place, now: number): Observation => ({
   sees: 'present',
-  containers: bodies.map((body) => seenOf(body, now)),
-  address,
-  pullStartedAt,
-  pullStoppedAt,
+  containers: containersIn(place, now),
+  address: place.address,
+  pullStartedAt: place.pullStartedAt,
+  pullStoppedAt: place.pullStoppedAt,
 })
+
+function containersIn({ order, bodies, ahead }: Place, now: number): SeenContainer[] {
+  if (!ahead || bodies.length > 0) return bodies.map((body) => seenOf(body, now))
+  return startable(order.definition, []).map((name) => ({ name, state: 'created' }))
+}
 
 export function seenOf(body: Body, now: number): SeenContainer {
   const { definition, says, runtimeId, startedAt, endsAt, exitCode, reason } = body
@@ -265,11 +322,12 @@ export function seenOf(body: Body, now: number): SeenContainer {
   if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
   if (now >= endsAt)
     return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
+  if (body.frozen) return { name, state: 'created', runtimeId }
   return { name, state: 'running', runtimeId, startedAt, health: healthOf(body, now) }
 }
 
-function healthOf({ definition, says, startedAt }: Body, now: number): Health {
-  const after = (name: string) => now >= startedAt + (milliseconds(says(name)) ?? NEVER)
+function healthOf({ definition, says, startedAt, frozenMs }: Body, now: number): Health {
+  const after = (name: string) => now >= startedAt + frozenMs + (milliseconds(says(name)) ?? NEVER)
   if (!definition.healthCheck) return 'UNKNOWN'
   if (after('SIMULATED_UNHEALTHY_SECONDS')) return 'UNHEALTHY'
   return after('SIMULATED_HEALTHY_SECONDS') ? 'HEALTHY' : 'UNKNOWN'
