@@ -92,22 +92,22 @@ describe('simulated capacity', () => {
       app({ SECONDS: '5', HEALTHY_SECONDS: '4' }, { healthCheck: { command: ['CMD', 'x'] } }),
     )
     const startedAt = now
-    await capacity.launch({ ...mine, hold: 'warm' })
+    await capacity.launch({ ...order(one), hold: 'warm' })
     now += 2_000
-    expect(await capacity.launch({ ...mine, hold: 'frozen' })).toMatchObject({
+    expect(await capacity.launch({ ...order(one), hold: 'frozen' })).toMatchObject({
       containers: [{ state: 'created' }],
     })
     now += 60_000
     expect(await capacity.list()).toEqual([{ task, state: 'held' }])
-    expect(await capacity.launch(mine)).toMatchObject({
+    expect(await capacity.launch(order(one))).toMatchObject({
       containers: [{ state: 'running', health: 'UNKNOWN', startedAt }],
     })
     now += 2_000
     expect(await capacity.observe(task)).toMatchObject({ containers: [{ health: 'HEALTHY' }] })
-    expect(await capacity.launch({ ...mine, hold: 'frozen' })).toMatchObject({
+    expect(await capacity.launch({ ...order(one), hold: 'frozen' })).toMatchObject({
       containers: [{ state: 'created' }],
     })
-    await capacity.launch(mine)
+    await capacity.launch(order(one))
     now += 1_000
     expect(await capacity.observe(task)).toMatchObject({ containers: [{ state: 'exited', exitCode: 0 }] })
   })
