@@ -50,7 +50,8 @@ export function reconcile(scene: Scene, moment: Moment): Reconciled {
   const still = moved === counted && taken.every((s) => s.bucket === 'steady')
   const service = placed(still ? rested(moved, moment) : unrested(moved), taken, moment)
   const lookAfter = nextLook(service, seats, scene.settleMs, moment.now)
-  return { service: withStandbys(service, scene.standbys, lookAfter === undefined, moment), lookAfter }
+  const atRest = still && lookAfter === undefined
+  return { service: withStandbys(service, scene.standbys, atRest, moment), lookAfter }
 }
 
 const seatOf = (slot: Slot, scene: Scene, now: number): Seat => {

@@ -88,9 +88,7 @@ describe('simulated capacity', () => {
   })
 
   it('stops the time of what is frozen', async () => {
-    const mine = order(
-      app({ SECONDS: '5', HEALTHY_SECONDS: '4' }, { healthCheck: { command: ['CMD', 'x'] } }),
-    )
+    const one = app({ SECONDS: '5', HEALTHY_SECONDS: '4' }, { healthCheck: { command: ['CMD', 'x'] } })
     const startedAt = now
     await capacity.launch({ ...order(one), hold: 'warm' })
     now += 2_000
