@@ -1,3 +1,5 @@
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import {
   type ContainerDefinition,
   CreateClusterCommand,
@@ -92,6 +94,17 @@ async function runningTask(serviceName: string) {
   })
 }
 
+/** Of the front door, once it is 200. */
+const answerOf = (host: string) =>
+  new Promise<string | undefined>((resolve, reject) => {
+    const asked = request(it0.gateway, { headers: { host } }, async (answer) => {
+      const body = await text(answer)
+      resolve(answer.statusCode === 200 ? body : undefined)
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
+
 describe('a service whose next task is kept ready', () => {
   test('made and not started: no task before it is wanted, and then the very same container', async () => {
     await create('made', 'created 2')
@@ -129,11 +142,8 @@ describe('a service whose next task is kept ready', () => {
     // The engine tells of its start long ago; the task began when it was there.
     expect(Date.parse(after.State.StartedAt)).toBeLessThan(createdAt!.getTime())
     expect(startedAt!.getTime()).toBeGreaterThanOrEqual(createdAt!.getTime())
-    const answer = await eventually(async () => {
-      const response = await fetch(it0.gateway, { headers: { 'x-forwarded-host': 'frozen.demo.localhost' } })
-      return response.status === 200 ? response.text() : undefined
-    }, 20)
-    expect(answer).toBe('one\n')
+    const answer = eventually(() => answerOf('frozen.demo.localhost'), 20)
+    await expect(answer).resolves.toBe('one\n')
     await once('frozen', 'running', 'paused')
   }, 240_000)
 

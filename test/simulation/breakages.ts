@@ -40,6 +40,7 @@ const listing = (change: (listed: Listed) => Listed): Ported =>
 
 const isWorker = ({ name }: Process) => name.startsWith('worker')
 const isRoute = ({ pk }: Key) => pk.endsWith('#routes')
+const isStandby = (key: Key) => kindOf(key) === 'standby'
 const isService = (key: Key) => kindOf(key) === 'service'
 
 /** The worker takes a service's settings for others. */
@@ -340,6 +341,64 @@ export const breakages: Record<string, Broken> = {
         send: (wakes) =>
           ports.queue.send(isWorker(process) ? wakes.filter(({ wake }) => wake.look !== 1) : wakes),
       },
+    }),
+  },
+  'what is only made is started all the same': {
+    caughtBy: 'ready and no further',
+    ports: capacity(({ launch }) => ({
+      launch: (order) => launch(order.hold === 'created' ? { ...order, hold: undefined } : order),
+    })),
+  },
+  'a task that was frozen too late is not looked at again, and the sweep takes it for running': {
+    caughtBy: 'comes to rest',
+    ports: (ports, { ground }, process) => ({
+      ...ports,
+      queue: {
+        send: (wakes) =>
+          ports.queue.send(
+            wakes.filter(({ wake }) => !(isWorker(process) && kindOf(wake.key) === 'task' && !wake.look)),
+          ),
+      },
+      capacity: {
+        ...ports.capacity,
+        list: async () =>
+          (await ports.capacity.list()).map((listed) =>
+            ground.places.get(listed.task.id)?.bodies.some((body) => body.frozen)
+              ? { task: listed.task, state: 'running' }
+              : listed,
+          ),
+      },
+    }),
+  },
+  'the sweep removes what is kept ready': {
+    caughtBy: 'ready and no further',
+    ports: store(({ get }, _ports, { name }) => ({
+      async get(keys) {
+        const found = await get(keys)
+        return name.startsWith('sweep')
+          ? found.map((one) => (one && isStandby(one.key) ? undefined : one))
+          : found
+      },
+    })),
+  },
+  'a place that was given up gets its task all the same': {
+    caughtBy: 'the record is true',
+    ports: store(({ write }, _ports, process) => {
+      const generations = new Map<string, number>()
+      return {
+        write(change) {
+          if (!isService(change.key) || !isWorker(process)) return write(change)
+          const service = change.record as Service
+          const deployments = service.deployments.map((d) => {
+            const filled = service.slots.filter((slot) => slot.deployment === d.id)
+            const last = Math.max(generations.get(d.id) ?? 0, ...filled.map((slot) => slot.generation + 1))
+            const kept = service.standbys?.some((s) => s.deployment === d.id)
+            generations.set(d.id, last)
+            return kept ? d : { ...d, generation: last }
+          })
+          return write({ ...change, record: { ...service, deployments } })
+        },
+      }
     }),
   },
   'a definition is gone while tasks need it': {
