@@ -49,7 +49,9 @@ export function withStandbys(
     standbys.some((s) => s.deployment === d.id && failed.some(({ id }) => id === standbyId(service, s)))
   const judged = service.deployments.map((d): Deployment => (unfit(d) ? { ...d, unfit: true } : d))
   const [primary] = judged
-  const asked = service.status === 'ACTIVE' && primary && !primary.unfit ? askedBy(service.tags) : undefined
+  // What failed is not filled up.
+  const fillable = primary && !primary.unfit && primary.rolloutState !== 'FAILED'
+  const asked = service.status === 'ACTIVE' && fillable ? askedBy(service.tags) : undefined
 
   const ahead = standbys.filter((s) =>
     judged.some((d) => d.id === s.deployment && s.generation >= d.generation),

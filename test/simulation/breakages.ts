@@ -1,6 +1,6 @@
 import type { Change, Key } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service } from '../../domain/model.ts'
+import type { GatewayLease, Route, Service, Slot } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
@@ -346,29 +346,21 @@ export const breakages: Record<string, Broken> = {
   'what is only made is started all the same': {
     caughtBy: 'ready and no further',
     ports: capacity(({ launch }) => ({
-      launch: (order) => launch(order.hold === 'created' ? { ...order, hold: undefined } : order),
+      launch: (order) => launch(order.hold === 'created' ? { ...order, hold: 'warm' } : order),
     })),
   },
-  'a task that was frozen too late is not looked at again, and the sweep takes it for running': {
+  'a task that was frozen too late is taken for running': {
     caughtBy: 'comes to rest',
-    ports: (ports, { ground }, process) => ({
-      ...ports,
-      queue: {
-        send: (wakes) =>
-          ports.queue.send(
-            wakes.filter(({ wake }) => !(isWorker(process) && kindOf(wake.key) === 'task' && !wake.look)),
-          ),
+    ports: capacity(({ observe }, { judge }) => ({
+      async observe(task) {
+        const seen = await observe(task)
+        if (seen.sees !== 'present' || judge.latest(task.id)?.lastStatus !== 'RUNNING') return seen
+        const containers = seen.containers.map((c) =>
+          c.state === 'created' ? { ...c, state: 'running' as const } : c,
+        )
+        return { ...seen, containers }
       },
-      capacity: {
-        ...ports.capacity,
-        list: async () =>
-          (await ports.capacity.list()).map((listed) =>
-            ground.places.get(listed.task.id)?.bodies.some((body) => body.frozen)
-              ? { task: listed.task, state: 'running' }
-              : listed,
-          ),
-      },
-    }),
+    })),
   },
   'the sweep removes what is kept ready': {
     caughtBy: 'ready and no further',
@@ -383,22 +375,23 @@ export const breakages: Record<string, Broken> = {
   },
   'a place that was given up gets its task all the same': {
     caughtBy: 'the record is true',
-    ports: store(({ write }, _ports, process) => {
-      const generations = new Map<string, number>()
-      return {
+    ports: (ports, { store: truth }, process) => ({
+      ...ports,
+      store: {
+        ...ports.store,
         write(change) {
-          if (!isService(change.key) || !isWorker(process)) return write(change)
+          const before = truth.get([change.key])[0]?.record as Service | undefined
+          if (!isService(change.key) || !isWorker(process) || !before) return ports.store.write(change)
           const service = change.record as Service
           const deployments = service.deployments.map((d) => {
-            const filled = service.slots.filter((slot) => slot.deployment === d.id)
-            const last = Math.max(generations.get(d.id) ?? 0, ...filled.map((slot) => slot.generation + 1))
-            const kept = service.standbys?.some((s) => s.deployment === d.id)
-            generations.set(d.id, last)
-            return kept ? d : { ...d, generation: last }
+            const mine = (slots: readonly Slot[]) => slots.filter((slot) => slot.deployment === d.id)
+            const next = mine(service.slots).map((slot) => slot.generation + 1)
+            const was = before.deployments.find(({ id }) => id === d.id)?.generation
+            return was === undefined ? d : { ...d, generation: Math.max(was, ...next) }
           })
-          return write({ ...change, record: { ...service, deployments } })
+          return ports.store.write({ ...change, record: { ...service, deployments } })
         },
-      }
+      },
     }),
   },
   'a definition is gone while tasks need it': {

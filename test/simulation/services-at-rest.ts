@@ -47,13 +47,14 @@ function stirs(service: Service, tasks: ReadonlyMap<string, Task>, scene: Scene)
   const nobody = stalled && !deployments.slice(1).some(({ id }) => id === completed?.id)
   if (nobody ? slots.length > desiredCount : slots.length !== desiredCount)
     return `has ${slots.length} tasks of ${desiredCount}`
-  return stalled || stuck ? undefined : unready(service, scene)
+  return stuck ? undefined : unready(service, scene)
 }
 
 /** What is to be kept ready, and is not: by its tag as it was written, and by what the world says. */
 function unready(service: Service, { store, ground, now }: Scene): string | undefined {
   const [hold, count = '1'] = service.tags?.find(({ key }) => key === PREPARED_TAG)?.value?.split(' ') ?? []
-  const wanted = hold === undefined || service.deployments[0]?.unfit ? 0 : Number(count)
+  const { unfit, rolloutState } = service.deployments[0]!
+  const wanted = hold === undefined || unfit || rolloutState === 'FAILED' ? 0 : Number(count)
   const ids = standbyIds(service)
   if (ids.length !== wanted) return `keeps ${ids.length} tasks ready of ${wanted}`
   for (const { key, record, due } of store.all()) {
