@@ -351,14 +351,19 @@ export const breakages: Record<string, Broken> = {
   },
   'a task that was frozen too late is taken for running': {
     caughtBy: 'comes to rest',
-    ports: capacity(({ observe }, { judge }) => ({
+    ports: capacity(({ launch, observe }, { judge, scheduler }) => ({
+      async launch(order) {
+        // As late as its deadline allows, so that it happens.
+        if (order.hold === 'frozen') await scheduler.sleep(order.deadline - scheduler.now() - 1_000)
+        return launch(order)
+      },
       async observe(task) {
         const seen = await observe(task)
         if (seen.sees !== 'present' || judge.latest(task.id)?.lastStatus !== 'RUNNING') return seen
-        const containers = seen.containers.map((c) =>
+        const running = seen.containers.map((c) =>
           c.state === 'created' ? { ...c, state: 'running' as const } : c,
         )
-        return { ...seen, containers }
+        return { ...seen, containers: running }
       },
     })),
   },
