@@ -88,7 +88,11 @@ export function* lookAtService(
   const reply: Looked = { again: changes.length > 0 }
   const dropped = droppedStandbys(stored.record, service, kept)
   if (reply.again)
-    return { reply, changes, effects: [...[...born, ...ended, ...readied].map(wakeOf), ...dropped] }
+    return {
+      reply,
+      changes,
+      effects: [...born.map(birthWake), ...[...ended, ...readied].map(wakeOf), ...dropped],
+    }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
     effect: 'wake',
@@ -324,6 +328,10 @@ function* awaitedBy(
   } while (after !== undefined)
   return (task) => leases.every((lease) => lease.seen >= (route?.rev ?? 0) && !lease.busy.includes(task))
 }
+
+/** Who stores a task that is kept ready looks at it at once: its wake is for the case that nobody did. */
+const birthWake = (change: Change<Task>): Effect =>
+  change.record.prepared ? { ...wakeOf(change), delaySeconds: 1 } : wakeOf(change)
 
 /** Whoever writes a task takes over its looks. */
 const wakeOf = ({ key, expect }: Change): Effect => ({

@@ -125,8 +125,7 @@ async function wakeOf(bench: Bench, way: Way): Promise<Wake> {
 }
 
 async function rawAnswer({ docker, watch }: Bench): Promise<number> {
-  const { calledAt } = await startRaw(docker, watch, rawContainer(IMAGE, COMMAND))
-  const id = watch.events.findLast((e) => e.action === 'start')!.id
+  const { id, calledAt } = await startRaw(docker, watch, rawContainer(IMAGE, COMMAND))
   await firstAnswer(docker, id)
   const answeredAt = Date.now()
   await clearRaw(docker)
