@@ -87,22 +87,26 @@ async function openService({ stack: { ecs } }: Bench, way: Way): Promise<void> {
 
 const familyOf = (way: Way) => `com.amazonaws.ecs.task-definition-family=${way}`
 
-/** Nothing of the last round is left, and what is to be kept is there again. */
-const atRest = ({ docker }: Bench, way: Way): Promise<true> =>
-  eventually(
+/** Nothing of the last round is left, and what is to be kept is there again: its container. */
+const atRest = async ({ docker }: Bench, way: Way): Promise<string | undefined> => {
+  const [held] = await eventually(
     async () => {
       const found = await docker.listContainers({ all: true, filters: { label: [familyOf(way)] } })
       const states = found.map(({ State }) => State).join()
-      return states === { nothing: '', created: 'created', frozen: 'paused' }[way] || undefined
+      return states === { nothing: '', created: 'created', frozen: 'paused' }[way] ? found : undefined
     },
     60,
     `${way} to rest`,
   )
+  return held?.Id
+}
 
 async function wakeOf(bench: Bench, way: Way): Promise<Wake> {
   const { docker, watch, stack } = bench
   const { ecs } = stack
-  await atRest(bench, way)
+  const held = await atRest(bench, way)
+  // What is held has its address already.
+  const known = held && (await addressOf(docker, held))
   const from = watch.events.length
   const action = way === 'frozen' ? 'unpause' : 'start'
   const calledAt = Date.now()
@@ -113,8 +117,7 @@ async function wakeOf(bench: Bench, way: Way): Promise<Wake> {
       e.action === action &&
       e.labels['com.amazonaws.ecs.task-definition-family'] === way,
   )
-  const { HostConfig } = await docker.getContainer(id).inspect()
-  await firstAnswer(docker, HostConfig.NetworkMode!.replace('container:', ''))
+  await firstAnswer(known ?? (await addressOf(docker, id)))
   const answeredAt = Date.now()
   await called
   const { taskArns } = await ecs.send(new ListTasksCommand({ serviceName: way }))
@@ -126,16 +129,21 @@ async function wakeOf(bench: Bench, way: Way): Promise<Wake> {
 
 async function rawAnswer({ docker, watch }: Bench): Promise<number> {
   const { id, calledAt } = await startRaw(docker, watch, rawContainer(IMAGE, COMMAND))
-  await firstAnswer(docker, id)
+  await firstAnswer(await addressOf(docker, id))
   const answeredAt = Date.now()
   await clearRaw(docker)
   return answeredAt - calledAt
 }
 
+/** Of the container, or of the namespace that it is in. */
+async function addressOf(docker: Docker, id: string): Promise<string> {
+  const { HostConfig, NetworkSettings } = await docker.getContainer(id).inspect()
+  const [, namespace] = HostConfig.NetworkMode?.split('container:') ?? []
+  return namespace ? addressOf(docker, namespace) : NetworkSettings.Networks.bridge!.IPAddress
+}
+
 /** Asked again at once for as long as the connection is refused. */
-async function firstAnswer(docker: Docker, id: string): Promise<void> {
-  const { NetworkSettings } = await docker.getContainer(id).inspect()
-  const host = NetworkSettings.Networks.bridge!.IPAddress
+async function firstAnswer(host: string): Promise<void> {
   const end = Date.now() + 10_000
   while (Date.now() < end) {
     if (await answers(host)) return
