@@ -19,8 +19,6 @@ import type {
   Service,
   ServiceRevision,
   Slot,
-  Standby,
-  StandbyPlace,
   Task,
   TaskDefinitionRecord,
 } from './model.ts'
@@ -28,9 +26,9 @@ import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
+import { droppedStandbys, readyings, standbysOf } from './service-standbys.ts'
 import { leavingReason, taskOfSlot } from './service-tasks.ts'
 import { slotTaskId } from './slots.ts'
-import { standbyId } from './standbys.ts'
 import { toStop } from './task-lifecycle.ts'
 
 /** Tasks made or stopped by one decision; the next one goes on. */
@@ -103,7 +101,6 @@ export function* lookAtService(
 }
 
 type Tasks = ReadonlyMap<string, Stored<Task>>
-type Standbys = ReadonlyMap<string, Stored<Standby>>
 const recordsOf = <T>(stored: ReadonlyMap<string, Stored<T>>): ReadonlyMap<string, T> =>
   new Map([...stored].map(([id, t]) => [id, t.record]))
 
@@ -111,12 +108,6 @@ function* tasksOf(service: Service, { scope }: Call): Reading<Tasks> {
   const ids = service.slots.map((slot) => slotTaskId(service, slot))
   const found = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   return new Map(found.flatMap((t) => (t ? [[t.record.id, t] as const] : [])))
-}
-
-function* standbysOf(service: Service, { scope }: Call): Reading<Standbys> {
-  const ids = (service.standbys ?? []).map((place) => standbyId(service, place))
-  const found = yield* getAll<Standby>(ids.map((id) => keys.standby(scope, id)))
-  return new Map(found.flatMap((s) => (s ? [[s.record.id, s] as const] : [])))
 }
 
 function* revisionsOf(
@@ -209,57 +200,6 @@ function* births(
     }
   })
 }
-
-/** Standbys that have not been stored. */
-function readyings(
-  service: Service,
-  kept: Standbys,
-  revisions: ReadonlyMap<string, ServiceRevision>,
-  { scope, moment }: Call,
-): Change<Standby>[] {
-  return (service.standbys ?? []).flatMap((place: StandbyPlace): Change<Standby>[] => {
-    const id = standbyId(service, place)
-    const revision = revisions.get(service.deployments.find((d) => d.id === place.deployment)?.revision ?? '')
-    if (kept.has(id) || !revision) return []
-    const { cluster, name, uid } = service
-    const { family, revision: number, registration } = revision
-    const record: Standby = {
-      id,
-      cluster,
-      service: name,
-      uid,
-      hold: place.hold,
-      family,
-      revision: number,
-      ...(registration !== undefined && { registration }),
-      createdAt: moment.now,
-      state: 'making',
-    }
-    return [
-      {
-        key: keys.standby(scope, id),
-        expect: 'absent',
-        record,
-        list: keys.liveStandby(scope, cluster, id),
-        due: moment.now + DUE_AFTER_MS,
-        sharedBirth: true,
-      },
-    ]
-  })
-}
-
-/** Seconds after which a standby whose place is filled is told: its task has the engine to itself meanwhile. */
-const TAKEN_AFTER_S = 2
-
-/** What is no standby of the service any more: its task is there, or it is to be removed. */
-const droppedStandbys = (before: Service, after: Service, kept: Standbys): Effect[] =>
-  (before.standbys ?? []).flatMap((place): Effect[] => {
-    const id = standbyId(before, place)
-    const stored = kept.get(id)
-    if (!stored || (after.standbys ?? []).some((s) => standbyId(after, s) === id)) return []
-    const filled = after.slots.some((slot) => slotTaskId(after, slot) === id)
-    return [{ effect: 'wake', wake: { key: stored.key }, ...(filled && { delaySeconds: TAKEN_AFTER_S }) }]
-  })
 
 /** Tasks that leave and have not been told, and those that are told and are not waited for any more. */
 function* endings(
