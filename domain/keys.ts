@@ -28,6 +28,9 @@ export const revision = (s: Where, familyName: string, number: number): Key => (
 })
 
 export const task = (s: Where, id: string): Key => ({ pk: `${root(s)}#task#${id}`, sk: 'task' })
+/** What is kept ready for a task that is not there yet: beside its key. */
+export const standby = (s: Where, id: string): Key => standbyOf(task(s, id))
+export const standbyOf = ({ pk }: Key): Key => ({ pk, sk: 'standby' })
 export const runTaskToken = (s: Where, token: string): Key => ({
   pk: `${root(s)}#token#${token}`,
   sk: 'run-task',
@@ -40,6 +43,12 @@ export const liveTask = (s: Where, clusterName: string, id: string): ListEntry =
   lsk: `${liveTasksPrefix(clusterName)}${id}`,
 })
 export const liveTasksPrefix = (clusterName: string) => `task#${clusterName}#`
+
+/** Standbys that are not over. */
+export const liveStandby = (s: Where, clusterName: string, id: string): ListEntry => ({
+  lpk: livePartition(s, shardOf(id)),
+  lsk: `standby#${clusterName}#${id}`,
+})
 
 /** STOPPED tasks of one cluster, in order of their end. */
 export const stoppedPartition = (s: Where, clusterName: string, shard: string) =>
@@ -187,12 +196,12 @@ export const takenEvent = (s: Where, messageId: string, index: number): Key => (
   sk: `event#${index}`,
 })
 
-export type Kind = 'task' | 'service' | 'schedule' | 'run' | 'scaling' | 'watch' | 'other'
+export type Kind = 'task' | 'standby' | 'service' | 'schedule' | 'run' | 'scaling' | 'watch' | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
 export const kindOf = ({ sk }: Key): Kind => {
   if (isNamed(sk)) return sk
   return sk.startsWith(RUNS) ? 'run' : 'other'
 }
 
-const NAMED = ['task', 'service', 'schedule', 'scaling', 'watch'] as const
+const NAMED = ['task', 'standby', 'service', 'schedule', 'scaling', 'watch'] as const
 const isNamed = (sk: string): sk is (typeof NAMED)[number] => (NAMED as readonly string[]).includes(sk)

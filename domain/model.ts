@@ -118,6 +118,8 @@ export interface Task {
   deregistrationDelay?: number
   /** It is to stop, and no gateway sends it requests or waits for one of its answers any more. */
   drained?: boolean
+  /** Capacity may hold it ready since before it was stored. */
+  prepared?: true
   /** In the definition's order. */
   containers: TaskContainer[]
 }
@@ -172,6 +174,8 @@ export interface Service {
   /** Newest first: those in progress and the last that ended; older ones are records of their own. */
   rollouts: ServiceDeployment[]
   slots: Slot[]
+  /** What is kept ready for the next slots, in their order; absent where nothing is. */
+  standbys?: StandbyPlace[]
   /** Newest first, 100 at most. */
   events: ServiceEvent[]
   /** Since when it has had all it wants and nothing else. */
@@ -259,7 +263,7 @@ export interface Deployment {
   updatedAt: number
   /** Of the PRIMARY one that of the service; of another what it was then. */
   desiredCount: number
-  /** Slots ever filled: the next one's generation. */
+  /** Slots ever filled or passed over: the next one's generation. */
   generation: number
   /** What the circuit breaker counts, and DescribeServices shows. */
   failedTasks: number
@@ -274,6 +278,8 @@ export interface Deployment {
   lastFailure?: string
   /** It has said that its limits leave nothing to stop or start. */
   stuck?: boolean
+  /** What was kept ready of it ended by itself: its tasks start when they are needed. */
+  unfit?: true
 }
 
 export type RolloutStatus =
@@ -319,10 +325,45 @@ export interface Slot {
   number: number
   generation: number
   since: number
+  /** A standby was kept for it. */
+  prepared?: true
   /** Its task has counted as healthy. */
   steady?: true
   /** Its task is to stop, and why, as the event will say; never taken back. */
   leaving?: 'scaling' | 'deployment' | 'unhealthy'
+}
+
+/** How far a task is made ready before it is wanted: its containers made, or its program started and then frozen. */
+export type Hold = 'created' | 'frozen'
+
+/** A slot that is not filled yet, and whose task is kept ready. */
+export interface StandbyPlace {
+  deployment: string
+  generation: number
+  hold: Hold
+}
+
+/** What capacity keeps ready under the identifier of a task that is not there yet. No task, and never shown as one. */
+export interface Standby {
+  /** Of the task that it becomes. */
+  id: string
+  cluster: string
+  service: string
+  /** Of the service. */
+  uid: string
+  hold: Hold
+  family: string
+  revision: number
+  /** As in `Task`. */
+  registration?: string
+  createdAt: number
+  /**
+   * `failed`: it could not be made, or ended by itself; `lost`: it was ready, and taken away; `over`: its task is there, or
+   * nobody wants it any more and nothing is left of it.
+   */
+  state: 'making' | 'ready' | 'failed' | 'lost' | 'over'
+  /** Why it failed or was lost, in words. */
+  why?: string
 }
 
 export interface ServiceEvent {

@@ -22,6 +22,7 @@ export interface NewTask {
   readonly service?: string | undefined
   readonly run?: Key | undefined
   readonly deregistrationDelay?: number | undefined
+  readonly prepared?: true | undefined
   readonly tags?: Tag[] | undefined
   readonly overrides?: TaskOverride | undefined
   readonly network?: NetworkConfiguration | undefined

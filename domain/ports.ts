@@ -34,12 +34,19 @@ export interface LaunchOrder {
   readonly overrides?: TaskOverride | undefined
   /** Milliseconds since the epoch after which the driver must not make anything new for this order (Law 5). */
   readonly deadline: number
+  /**
+   * The task is not wanted yet: go no further than this. `created`: what could start is made; `warm`: all runs, to be frozen;
+   * `frozen`: what runs since `warm` is frozen. The launch of the task itself starts, or thaws, the very same containers.
+   */
+  readonly hold?: 'created' | 'warm' | 'frozen' | undefined
+  /** Launches of its identity with `hold` came before: what they made is looked for first. */
+  readonly prepared?: true | undefined
 }
 
 /** One container as capacity sees it. */
 export interface SeenContainer {
   readonly name: string
-  /** `failed`: it could not be created or started and never ran; `reason` says why. */
+  /** `created`: made and not started, or frozen; `failed`: it could not be created or started and never ran; `reason` says why. */
   readonly state: 'created' | 'running' | 'exited' | 'failed'
   readonly runtimeId?: string | undefined
   readonly exitCode?: number | undefined
@@ -86,8 +93,8 @@ export type Observation =
 /** A task in the capacity's own list. */
 export interface Listed {
   readonly task: TaskName
-  /** `running`: every container of its definition runs; `moving`: anything else. */
-  readonly state: 'running' | 'moving'
+  /** `running`: every container of its definition runs; `held`: none runs, and some were made and not started, or are frozen; `moving`: anything else. */
+  readonly state: 'running' | 'held' | 'moving'
   /** With `moving`: the names of those that run. */
   readonly running?: readonly string[] | undefined
   /** What health checks say of those that run and have one, by name. */

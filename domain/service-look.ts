@@ -26,6 +26,7 @@ import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
+import { droppedStandbys, readyings, standbysOf } from './service-standbys.ts'
 import { leavingReason, taskOfSlot } from './service-tasks.ts'
 import { slotTaskId } from './slots.ts'
 import { toStop } from './task-lifecycle.ts'
@@ -61,7 +62,9 @@ export function* lookAtService(
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
 
-  const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
+  const kept = yield* standbysOf(stored.record, call)
+  const scene = { service: stored.record, tasks: recordsOf(tasks), standbys: recordsOf(kept), settleMs }
+  const next = reconcile(scene, moment)
   const noted = notingZero(stored.record, next.service, now)
   // Times at zero can wait until nothing else is to be decided; what is INACTIVE is not looked at again.
   const rests = noted === stored.record || noted.status === 'INACTIVE'
@@ -69,6 +72,7 @@ export function* lookAtService(
   const own = ownChange(stored, service, next.lookAfter !== undefined, call)
   const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
   const born = yield* births(service, tasks, revisions, call)
+  const readied = readyings(service, kept, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
   if (ended === 'moved') return { reply: { again: true } }
@@ -82,9 +86,15 @@ export function* lookAtService(
         )
       : []
   const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
-  const changes = [...zeros, ...first, ...born, ...ended].filter((c) => c !== undefined)
+  const changes = [...zeros, ...first, ...born, ...ended, ...readied].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
-  if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
+  const dropped = droppedStandbys(stored.record, service, kept)
+  if (reply.again)
+    return {
+      reply,
+      changes,
+      effects: [...born.map(birthWake), ...[...ended, ...readied].map(wakeOf), ...dropped],
+    }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
     effect: 'wake',
@@ -95,8 +105,8 @@ export function* lookAtService(
 }
 
 type Tasks = ReadonlyMap<string, Stored<Task>>
-const recordsOf = (tasks: Tasks): ReadonlyMap<string, Task> =>
-  new Map([...tasks].map(([id, t]) => [id, t.record]))
+const recordsOf = <T>(stored: ReadonlyMap<string, Stored<T>>): ReadonlyMap<string, T> =>
+  new Map([...stored].map(([id, t]) => [id, t.record]))
 
 function* tasksOf(service: Service, { scope }: Call): Reading<Tasks> {
   const ids = service.slots.map((slot) => slotTaskId(service, slot))
@@ -263,8 +273,12 @@ function* awaitedBy(
   return (task) => leases.every((lease) => lease.seen >= (route?.rev ?? 0) && !lease.busy.includes(task))
 }
 
+/** Who stores a task that is kept ready looks at it at once: its wake is for the case that nobody did. */
+const birthWake = (change: Change<Task>): Effect =>
+  change.record.prepared ? { ...wakeOf(change), delaySeconds: 1 } : wakeOf(change)
+
 /** Whoever writes a task takes over its looks. */
-const wakeOf = ({ key, expect }: Change<Task>): Effect => ({
+const wakeOf = ({ key, expect }: Change): Effect => ({
   effect: 'wake',
   wake: { key, look: expect === 'absent' ? 1 : expect + 1 },
 })

@@ -1,6 +1,7 @@
 import { healthOf } from './health.ts'
 import type { Service, Task } from './model.ts'
 import { slotTaskId } from './slots.ts'
+import { standbyId } from './standbys.ts'
 
 /** Whether the service whose slot a task fills wants to know what became of it. What is over or unhealthy is told at each look, in case nobody heard. */
 export function concernsService(before: Task, after: Task): boolean {
@@ -12,6 +13,10 @@ export function concernsService(before: Task, after: Task): boolean {
     healthOf(after) !== healthOf(before)
   )
 }
+
+/** What the service keeps ready, by identifier. */
+export const standbyIds = (service: Service | undefined): string[] =>
+  (service?.standbys ?? []).map((place) => standbyId(service!, place))
 
 /** Whether a service at rest has a slot whose task is none of the living: then nobody told it. */
 export const misses = (service: Service | undefined, live: ReadonlySet<string>): boolean =>

@@ -5,8 +5,9 @@ import { endedSoon, mayNotStart, slowed } from './deployments/pace.ts'
 import { type Bucket, type Moves, strategyOf } from './deployments/rolling.ts'
 import { lookAfter } from './due.ts'
 import { healthOf } from './health.ts'
-import type { Deployment, Service, Slot, Task } from './model.ts'
+import type { Deployment, Service, Slot, Standby, Task } from './model.ts'
 import { newSlots, slotTaskId } from './slots.ts'
+import { withStandbys } from './standbys.ts'
 
 /**
  * What becomes of a service: a pure function from its record and its tasks to the next record. Every slot is put into a
@@ -20,6 +21,8 @@ export interface Scene {
   readonly service: Service
   /** By identifier; a slot's task that has not been stored yet is missing. */
   readonly tasks: ReadonlyMap<string, Task>
+  /** What is kept ready for it, as far as it is stored, by the same identifiers. */
+  readonly standbys?: ReadonlyMap<string, Standby> | undefined
   /** How long a task without a health check must run to count as healthy: 40 seconds on ECS (facts: ECS 8.4). */
   readonly settleMs: number
 }
@@ -46,7 +49,9 @@ export function reconcile(scene: Scene, moment: Moment): Reconciled {
   const moved = pruned(performed(counted, taken, moves, moment))
   const still = moved === counted && taken.every((s) => s.bucket === 'steady')
   const service = placed(still ? rested(moved, moment) : unrested(moved), taken, moment)
-  return { service, lookAfter: nextLook(service, seats, scene.settleMs, moment.now) }
+  const lookAfter = nextLook(service, seats, scene.settleMs, moment.now)
+  const atRest = still && lookAfter === undefined
+  return { service: withStandbys(service, scene.standbys, atRest, moment), lookAfter }
 }
 
 const seatOf = (slot: Slot, scene: Scene, now: number): Seat => {
@@ -199,8 +204,8 @@ function performed(service: Service, taken: readonly Seat[], moves: Moves, momen
   if (!primary) return service
   const older = olderOf(service)
   const leaving = new Map(moves.leave.map(({ slot, why }) => [placeOf(slot), why]))
-  const started = newSlots(service.slots, primary, moves.start, now)
-  const refilled = older ? newSlots(service.slots, older, moves.refill, now) : []
+  const started = newSlots(service, primary, moves.start, now)
+  const refilled = older ? newSlots(service, older, moves.refill, now) : []
   const stuck = moves.stuck && primary.rolloutState === 'IN_PROGRESS'
   if (started.length + refilled.length + leaving.size === 0 && stuck === (primary.stuck ?? false))
     return service

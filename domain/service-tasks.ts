@@ -27,6 +27,7 @@ export function taskOfSlot(
       startedBy: deploymentId({ id: slot.deployment }),
       service: service.name,
       deregistrationDelay: deregistrationDelay(service, revision),
+      prepared: slot.prepared,
       tags: tagsOf(service, record),
       network: revision.network,
       platformVersion: revision.platformVersion,

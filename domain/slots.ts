@@ -8,14 +8,20 @@ export const slotTaskId = ({ uid }: Pick<Service, 'uid'>, { deployment, number, 
 /** What `startedBy` says of a service's tasks, and what names an entry of `deployments` (facts: ECS 3.1). */
 export const deploymentId = ({ id }: Pick<Deployment, 'id'>): string => `ecs-svc/${id}`
 
-/** New slots of a deployment: the lowest free numbers, each with a generation that no slot of it ever had. */
-export function newSlots(slots: readonly Slot[], deployment: Deployment, count: number, now: number): Slot[] {
-  const taken = new Set(slots.filter((s) => s.deployment === deployment.id).map((s) => s.number))
-  const found: Slot[] = []
-  for (let number = 0; found.length < count; number++) {
-    if (taken.has(number)) continue
-    const generation = deployment.generation + found.length
-    found.push({ deployment: deployment.id, number, generation, since: now })
-  }
-  return found
+/**
+ * The next slots of a deployment, each with a generation that no slot of it ever had. Its number is the same, so that the
+ * next task's identifier is known before its slot is filled, whatever becomes of the others: it can be kept ready.
+ */
+export const newSlots = (
+  { deployments, standbys = [] }: Pick<Service, 'deployments' | 'standbys'>,
+  { id }: Pick<Deployment, 'id'>,
+  count: number,
+  now: number,
+): Slot[] => {
+  const first = deployments.find((d) => d.id === id)?.generation ?? 0
+  return Array.from({ length: count }, (_, n): Slot => {
+    const generation = first + n
+    const prepared = standbys.some((s) => s.deployment === id && s.generation === generation)
+    return { deployment: id, number: generation, generation, since: now, ...(prepared && { prepared }) }
+  })
 }

@@ -123,8 +123,7 @@ function started(task: Task, definition: TaskDefinition, seen: Present, now: num
       lookAfter: lookAfter(now - (latest(seen.containers, 'startedAt') ?? task.createdAt)),
     }
   }
-  const startedAt = latest(seen.containers, 'startedAt') ?? now
-  return resting(changed(next, { lastStatus: 'RUNNING', startedAt }), now)
+  return resting(changed(next, { lastStatus: 'RUNNING', startedAt: startOf(task, seen, now) ?? now }), now)
 }
 
 /** Nothing to do until something moves; but a health check that has not succeeded is asked for again, should its hint be lost. */
@@ -157,10 +156,17 @@ function running(task: Task, definition: TaskDefinition, seen: Observation | und
     case 'present': {
       const next = merge(task, seen, neverStarts(definition, seen.containers, now))
       const ended = endOf(next)
-      return ended ? end(next, ended, seen, now) : resting(next, now)
+      if (ended) return end(next, ended, seen, now)
+      return isFrozen(next, seen) ? { task: next, act: 'launch' } : resting(next, now)
     }
   }
 }
+
+/** An order to freeze its standby came late: launching it again thaws it. */
+const isFrozen = (task: Task, seen: Present): boolean =>
+  task.containers.some(
+    (c) => c.status === 'RUNNING' && seen.containers.some((s) => s.name === c.name && s.state === 'created'),
+  )
 
 /** Desired STOPPED. The record says STOPPING before anything is signalled (Law 3). */
 function ending(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
@@ -234,7 +240,7 @@ function endOf(task: Task): { code: StopCode; reason: string } | undefined {
 
 /** The task has ended by itself: what still runs is stopped first; with nothing left it is STOPPED at once. */
 function end(task: Task, why: { code: StopCode; reason: string }, seen: Present, now: number): Step {
-  const startedAt = task.startedAt ?? latest(seen.containers, 'startedAt')
+  const startedAt = task.startedAt ?? startOf(task, seen, now)
   const known = startedAt === task.startedAt ? task : changed(task, { startedAt })
   const over = seen.containers.every((c) => c.state === 'exited' || c.state === 'failed')
   const next = toStop(known, why.code, why.reason, now, 'stop').task
@@ -257,7 +263,9 @@ function stopped(task: Task, now: number, seen?: Present): Step {
       desiredStatus: 'STOPPED',
       containers,
       stoppedAt: now,
-      ...(executionStoppedAt !== undefined && { executionStoppedAt }),
+      ...(executionStoppedAt !== undefined && {
+        executionStoppedAt: Math.max(executionStoppedAt, task.startedAt ?? 0),
+      }),
     }),
     act: 'remove',
   }
@@ -323,6 +331,13 @@ const equal = (a: TaskContainer, b: TaskContainer) =>
 function latest(containers: readonly SeenContainer[], field: 'startedAt' | 'finishedAt'): number | undefined {
   const times = containers.map((c) => c[field]).filter((t) => t !== undefined)
   return times.length > 0 ? Math.max(...times) : undefined
+}
+
+/** What ran before its task was there was kept frozen for it: it has begun now, or before it ended. */
+function startOf({ createdAt }: Task, seen: Present, now: number): number | undefined {
+  const startedAt = latest(seen.containers, 'startedAt')
+  if (startedAt === undefined || startedAt >= createdAt) return startedAt
+  return Math.max(createdAt, Math.min(now, latest(seen.containers, 'finishedAt') ?? now))
 }
 
 /** The record's containers in the form capacity reports them. */

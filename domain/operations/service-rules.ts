@@ -5,6 +5,7 @@ import type { Cluster, ServiceSettings, TaskDefinitionRecord } from '../model.ts
 import { ROUTES_TAG, wrongDoors } from '../routing.ts'
 import { wrongFollowing } from '../scaling/service-tags.ts'
 import { DELAY_TAG, wrongDelay } from '../service-route.ts'
+import { MOST_STANDBYS, PREPARED_TAG, wrongPrepared } from '../standbys.ts'
 import type { Input } from '../wire/operations.ts'
 import { judgeLaunch, judgeNetwork, type Launch, launchOn, refuseUnbuilt } from './launch-rules.ts'
 
@@ -191,6 +192,11 @@ export function judgeServiceTags(tags: readonly Tag[] | undefined): void {
   const delay = wrongDelay(tags)
   if (delay !== undefined)
     throw invalidParameter(`The tag ${DELAY_TAG} must be seconds from 0 to 3600: ${delay} is not.`)
+  const prepared = wrongPrepared(tags)
+  if (prepared !== undefined)
+    throw invalidParameter(
+      `The tag ${PREPARED_TAG} must be created or frozen, with 1 to ${MOST_STANDBYS} behind it if more than one is wanted: ${prepared} is not.`,
+    )
   const wrong = wrongDoors(tags)
   if (wrong.length > 0)
     throw invalidParameter(

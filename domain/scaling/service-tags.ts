@@ -45,18 +45,22 @@ const whole = (most: number): Rule => ({
   says: `must be a whole number from 1 to ${most}`,
 })
 
-const numbers: Readonly<Record<string, Rule>> = {
-  [IDLE_TAG]: whole(86_400),
-  [CONCURRENCY_TAG]: whole(10_000),
-  [PER_TASK_TAG]: whole(1_000_000),
-  [WAIT_TAG]: whole(86_400),
-  [MESSAGE_TAG]: {
-    form: /^\d{1,5}(\.\d{1,3})?$/,
-    least: 0.001,
-    most: 86_400,
-    says: 'must be a number of seconds from 0.001 to 86400',
-  },
-}
+/** Any key may be a tag's, `toString` too. */
+const numbers: ReadonlyMap<string, Rule> = new Map([
+  [IDLE_TAG, whole(86_400)],
+  [CONCURRENCY_TAG, whole(10_000)],
+  [PER_TASK_TAG, whole(1_000_000)],
+  [WAIT_TAG, whole(86_400)],
+  [
+    MESSAGE_TAG,
+    {
+      form: /^\d{1,5}(\.\d{1,3})?$/,
+      least: 0.001,
+      most: 86_400,
+      says: 'must be a number of seconds from 0.001 to 86400',
+    },
+  ],
+])
 
 const QUEUE =
   /^([\w-]{1,80}(\.fifo)?|arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[\w-]{1,80}(\.fifo)?|https?:\/\/[^/\s]+\/\d{12}\/[\w-]{1,80}(\.fifo)?)$/
@@ -64,7 +68,7 @@ const QUEUE =
 /** What is wrong with the first of these tags that is no good, in words for its owner. */
 export function wrongFollowing(tags: readonly Tag[] = []): string | undefined {
   for (const { key = '', value = '' } of tags) {
-    const rule = numbers[key]
+    const rule = numbers.get(key)
     if (rule && (!rule.form.test(value) || Number(value) < rule.least || Number(value) > rule.most))
       return `The tag ${key} ${rule.says}: ${value} is not.`
     if (key === QUEUE_TAG && !QUEUE.test(value))

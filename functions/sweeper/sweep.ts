@@ -1,9 +1,9 @@
 import { parseArn } from '../../domain/arn.ts'
 import type { Candidate, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Service, Task } from '../../domain/model.ts'
+import type { Service, Standby, Task } from '../../domain/model.ts'
 import { type Listed, Unavailable } from '../../domain/ports.ts'
-import { misses } from '../../domain/service-news.ts'
+import { misses, standbyIds } from '../../domain/service-news.ts'
 import type { Ports } from '../ports.ts'
 
 export interface Swept {
@@ -22,6 +22,8 @@ export async function sweep(ports: Ports): Promise<Swept> {
   const due = candidates.filter((c) => c.due !== undefined && c.due <= now)
   const resting = candidates.filter((c) => !due.includes(c))
   const live = candidates.filter((c) => keys.kindOf(c.key) === 'task')
+  const services = resting.filter((c) => keys.kindOf(c.key) === 'service')
+  const records = (await ports.store.get(services.map((c) => c.key))) as (Stored<Service> | undefined)[]
   const wanted = [
     ...due,
     ...(await strayed(
@@ -29,11 +31,13 @@ export async function sweep(ports: Ports): Promise<Swept> {
       resting.filter((c) => keys.kindOf(c.key) === 'task'),
       ports,
     )),
-    ...(await bereft(
-      resting.filter((c) => keys.kindOf(c.key) === 'service'),
-      new Set(live.map(idOf)),
-      ports,
-    )),
+    // Services at rest one of whose tasks is no live one any more: nobody told them.
+    ...services.filter((_, n) => misses(records[n]?.record, new Set(live.map(idOf)))),
+    ...astray(
+      listed,
+      resting.filter((c) => keys.kindOf(c.key) === 'standby'),
+      new Set(records.flatMap((stored) => standbyIds(stored?.record))),
+    ),
   ]
   await ports.queue.send(wanted.map((c) => ({ wake: { key: c.key } })))
   const removed = await removeUnowned(listed ?? [], new Set(live.map(idOf)), ports)
@@ -100,24 +104,30 @@ function agree(task: Task | undefined, shown: Listed | undefined): boolean {
   )
 }
 
-/** Services at rest one of whose tasks is no live one any more: nobody told them. */
-async function bereft(
-  services: readonly Candidate[],
-  live: ReadonlySet<string>,
-  { store }: Ports,
-): Promise<Candidate[]> {
-  const records = (await store.get(services.map((c) => c.key))) as (Stored<Service> | undefined)[]
-  return services.filter((_, n) => misses(records[n]?.record, live))
+/** Standbys that no service at rest keeps, or that capacity does not hold: nobody told them. */
+function astray(
+  listed: readonly Listed[] | undefined,
+  standbys: readonly Candidate[],
+  kept: ReadonlySet<string>,
+): Candidate[] {
+  const held = new Set(listed?.filter(({ state }) => state === 'held').map(({ task }) => task.id))
+  return standbys.filter((c) => !kept.has(idOf(c)) || (listed !== undefined && !held.has(idOf(c))))
 }
 
-/** What capacity holds for a task that is STOPPED, or that was never accepted: stopped and removed (Law 5). */
+/** What capacity holds for a task that is STOPPED, or that was never accepted, and for no standby: stopped and removed (Law 5). */
 async function removeUnowned(
   listed: readonly Listed[],
   live: ReadonlySet<string>,
   { store, scope, capacity, log }: Ports,
 ): Promise<number> {
   // The index may lag: a task missing from it is only a question to the record itself (Law 9).
-  const doubtful = listed.filter((l) => !live.has(l.task.id))
+  const unlisted = listed.filter((l) => !live.has(l.task.id))
+  // Before the tasks: a standby is over once its task is there.
+  const standbys = (await store.get(unlisted.map((l) => keys.standby(scope, l.task.id)))) as (
+    | Stored<Standby>
+    | undefined
+  )[]
+  const doubtful = unlisted.filter((_, n) => (standbys[n]?.record.state ?? 'over') === 'over')
   const records = (await store.get(doubtful.map((l) => keys.task(scope, l.task.id)))) as (
     | Stored<Task>
     | undefined

@@ -13,7 +13,10 @@ const MOST = 200
  */
 const remembered = new WeakMap<Store, Map<string, TaskDefinition>>()
 
-export async function definitionOf(task: Task, { store, scope }: Ports): Promise<TaskDefinition> {
+export async function definitionOf(
+  task: Pick<Task, 'id' | 'family' | 'revision' | 'registration'>,
+  { store, scope }: Ports,
+): Promise<TaskDefinition> {
   const known = remembered.get(store) ?? new Map<string, TaskDefinition>()
   remembered.set(store, known)
   const key = keys.revision(scope, task.family, task.revision)

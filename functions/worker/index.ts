@@ -1,6 +1,7 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
-import type { Wake } from '../../domain/decision.ts'
+import type { Change, Wake } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
+import type { Task } from '../../domain/model.ts'
 import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import { lookAtService } from '../../domain/service-look.ts'
 import { parseWake } from '../../infra/sqs.ts'
@@ -8,6 +9,7 @@ import { openPorts, type Ports } from '../ports.ts'
 import { lookAtScaling, watchQueues } from '../scaler/watch.ts'
 import { lookAtTask } from './look.ts'
 import { lookAtRun } from './look-run.ts'
+import { lookAtStandby } from './look-standby.ts'
 import { untilRest } from './until-rest.ts'
 
 let opened: Promise<Ports> | undefined
@@ -46,8 +48,15 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
   switch (kindOf(wake.key)) {
     case 'task':
       return lookAtTask(wake, ports)
+    case 'standby':
+      return lookAtStandby(wake, ports)
     case 'service':
-      await untilRest((w, call) => lookAtService(w, ports.settleMs, call), wake, ports)
+      await untilRest(
+        (w, call) => lookAtService(w, ports.settleMs, call),
+        wake,
+        ports,
+        (written) => lookAtReady(written, ports),
+      )
       return
     case 'schedule':
       await untilRest(lookAtSchedule, wake, ports)
@@ -61,4 +70,13 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
     case 'other':
       return
   }
+}
+
+/** What is ready for tasks that were just stored waits for no queue: their wakes come later, in case this look dies here. */
+async function lookAtReady(written: readonly Change[], ports: Ports): Promise<void> {
+  const ready = written.filter(
+    ({ key, expect, record }) =>
+      expect === 'absent' && kindOf(key) === 'task' && (record as Task).prepared === true,
+  )
+  await Promise.all(ready.map(({ key }) => lookAtTask({ key, look: 1 }, ports)))
 }

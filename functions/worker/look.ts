@@ -8,11 +8,11 @@ import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'
 import type { Ports } from '../ports.ts'
 import { definitionOf } from './definitions.ts'
+import { LAUNCH_WINDOW_MS } from './launch-window.ts'
+import { lookAtStandby } from './look-standby.ts'
 
 /** Rounds of one look: each is one act or one lost race. A task that has not come to rest by then is looked at again later. */
 const ROUNDS = 16
-/** A launch that has not taken effect by then must not any more; drivers enforce it (Law 5). */
-export const LAUNCH_WINDOW_MS = 60_000
 /** STOPPED tasks stay describable for 30 days. */
 const KEEP_STOPPED_S = 30 * 24 * 60 * 60
 
@@ -25,7 +25,8 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
   // STOPPED and forgotten since (Law 5).
   let asOf = ports.clock(wake.key.pk).now
   let stored = await load(wake, ports)
-  if (!stored) return
+  // A hint names an identity: what is kept ready under it is no task yet.
+  if (!stored) return lookAtStandby({ key: keys.standbyOf(wake.key) }, ports)
   const before = stored.record
   let definition = await definitionOf(stored.record, ports)
   let seen: Observation | undefined
@@ -54,7 +55,8 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
         break
       case 'launch': {
         const deadline = asOf + LAUNCH_WINDOW_MS
-        seen = await ports.capacity.launch({ task, definition, overrides: stored.record.overrides, deadline })
+        const { overrides, prepared } = stored.record
+        seen = await ports.capacity.launch({ task, definition, overrides, deadline, prepared })
         break
       }
       case 'stop':

@@ -1,4 +1,4 @@
-import { type Decision, isSame, type Reading, type Wake } from '../../domain/decision.ts'
+import { type Change, type Decision, isSame, type Reading, type Wake } from '../../domain/decision.ts'
 import type { Call } from '../../domain/operations/call.ts'
 import { ATTEMPTS, commit, contended } from '../../infra/commit.ts'
 import { answerReads } from '../../infra/reading.ts'
@@ -15,6 +15,8 @@ export async function untilRest<L extends { readonly again: boolean }>(
   decide: (wake: Wake, call: Call) => Reading<Decision<L>>,
   { key, look }: Wake,
   ports: Ports,
+  /** Told of what each decision wrote. */
+  after: (written: readonly Change[]) => Promise<void> = async () => undefined,
 ): Promise<L | undefined> {
   const { scope, queue, store } = ports
   const began = ports.clock(key.pk).now
@@ -26,6 +28,7 @@ export async function untilRest<L extends { readonly again: boolean }>(
     const call = { scope: { ...scope, caller: 'slipway' }, moment }
     const decision = await answerReads(decide({ key, look: mine }, call), store)
     const { stale, written } = await commit(decision, ports)
+    await after(written)
     const own = written.find((change) => isSame(change.key, key))
     if (own) mine = own.expect === 'absent' ? 1 : own.expect + 1
     if (stale && ++lost >= ATTEMPTS) throw contended()

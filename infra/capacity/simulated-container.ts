@@ -10,6 +10,12 @@ export interface Body {
   endsAt: number
   exitCode: number
   reason?: string | undefined
+  /** It was started before its task was launched, and may be frozen. */
+  readonly warm: boolean
+  /** Since when it is frozen, and how long it would have run from then. */
+  frozen?: { readonly at: number; readonly leftMs: number } | undefined
+  /** How long it has been frozen before. */
+  frozenMs: number
 }
 
 /** A container's environment. */
@@ -19,7 +25,13 @@ export type Says = (name: string) => string | undefined
 const GRACE_S = 30
 const NEVER = Number.POSITIVE_INFINITY
 
-export function begin(definition: ContainerDefinition, says: Says, number: number, now: number): Body {
+export function begin(
+  definition: ContainerDefinition,
+  says: Says,
+  number: number,
+  now: number,
+  warm: boolean,
+): Body {
   const ms = milliseconds(says('SIMULATED_SECONDS')) ?? NEVER
   return {
     definition,
@@ -28,7 +40,23 @@ export function begin(definition: ContainerDefinition, says: Says, number: numbe
     startedAt: now,
     endsAt: now + ms,
     exitCode: Number(says('SIMULATED_EXIT_CODE') ?? 0),
+    warm,
+    frozenMs: 0,
   }
+}
+
+export function freeze(body: Body, now: number): void {
+  if (body.frozen || now >= body.endsAt) return
+  body.frozen = { at: now, leftMs: body.endsAt - now }
+  body.endsAt = NEVER
+}
+
+/** One that was killed meanwhile stays so. */
+export function thaw(body: Body, now: number): void {
+  if (!body.frozen || now >= body.endsAt) return
+  body.endsAt = now + body.frozen.leftMs
+  body.frozenMs += now - body.frozen.at
+  body.frozen = undefined
 }
 
 /** SIGTERM, and SIGKILL when it does not listen; signalled again it ends no later. */
@@ -48,20 +76,21 @@ export function seenOf(body: Body, now: number): SeenContainer {
   if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
   if (now >= endsAt)
     return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
+  if (body.frozen) return { name, state: 'created', runtimeId }
   return { name, state: 'running', runtimeId, startedAt, health: healthOf(body, now) }
 }
 
-function healthOf({ definition, says, startedAt }: Body, now: number): Health {
-  const after = (name: string) => now >= startedAt + (milliseconds(says(name)) ?? NEVER)
+function healthOf({ definition, says, startedAt, frozenMs }: Body, now: number): Health {
+  const after = (name: string) => now >= startedAt + frozenMs + (milliseconds(says(name)) ?? NEVER)
   if (!definition.healthCheck) return 'UNKNOWN'
   if (after('SIMULATED_UNHEALTHY_SECONDS')) return 'UNHEALTHY'
   return after('SIMULATED_HEALTHY_SECONDS') ? 'HEALTHY' : 'UNKNOWN'
 }
 
 /** When it is seen to move by itself: its end, and what its health check says. */
-export function movesOf({ definition, says, startedAt, endsAt }: Body): number[] {
+export function movesOf({ definition, says, startedAt, endsAt, frozenMs }: Body): number[] {
   const checks = definition.healthCheck ? ['SIMULATED_HEALTHY_SECONDS', 'SIMULATED_UNHEALTHY_SECONDS'] : []
-  return [endsAt, ...checks.map((name) => startedAt + (milliseconds(says(name)) ?? NEVER))]
+  return [endsAt, ...checks.map((name) => startedAt + frozenMs + (milliseconds(says(name)) ?? NEVER))]
 }
 
 export const containersOf = (order: LaunchOrder) => order.definition.containerDefinitions ?? []

@@ -1,15 +1,25 @@
 import { startable, stoppable } from '../../domain/container-order.ts'
-import type { Capacity, LaunchOrder, Listed, Observation, TaskName, Usage } from '../../domain/ports.ts'
+import type {
+  Capacity,
+  LaunchOrder,
+  Listed,
+  Observation,
+  SeenContainer,
+  TaskName,
+  Usage,
+} from '../../domain/ports.ts'
 import { type Bucket, takeOne } from './launch-rate.ts'
 import {
   type Body,
   begin,
   containersOf,
+  freeze,
   milliseconds,
   movesOf,
   saysOf,
   seenOf,
   signal,
+  thaw,
 } from './simulated-container.ts'
 import { isPulling, type Quota, whyNotYet } from './simulated-room.ts'
 
@@ -54,6 +64,8 @@ export interface Place {
   readonly pullStartedAt?: number | undefined
   readonly pullStoppedAt?: number | undefined
   readonly bodies: Body[]
+  /** Its containers are made, and none is started before its task is launched. */
+  ahead?: boolean
 }
 
 /** As long as Docker's agent keeps a dead namespace's name: no launch order lives longer (Law 5). */
@@ -118,8 +130,28 @@ export function launch(ground: Ground, order: LaunchOrder, now: number, quota: Q
   const place = ground.places.get(id) ?? (late ? undefined : take(ground, order, now, quota))
   if (place === undefined) return { sees: 'absent' }
   if ('sees' in place) return place
-  if (!late && !isPulling(place, now)) startAll(ground, place, now)
+  if (!late && !isPulling(place, now)) advance(ground, place, order.hold, now)
   return present(place, now)
+}
+
+/** As far as the order goes. Whoever freezes comes late sometimes: only what was started ahead is ever frozen. */
+function advance(ground: Ground, place: Place, hold: LaunchOrder['hold'], now: number): void {
+  const begun = place.bodies.length > 0
+  switch (hold) {
+    case 'created':
+      if (!begun) place.ahead = true
+      return
+    case 'warm':
+      if (!begun || place.bodies.every((body) => body.warm)) startAll(ground, place, now, true)
+      return
+    case 'frozen':
+      for (const body of place.bodies) if (body.warm) freeze(body, now)
+      return
+    case undefined:
+      place.ahead = false
+      for (const body of place.bodies) thaw(body, now)
+      startAll(ground, place, now, false)
+  }
 }
 
 /** A place for the task, once nothing speaks against it and there is room. */
@@ -149,14 +181,15 @@ export function movesAfter({ bodies, pullStoppedAt = NEVER }: Place, since: numb
 }
 
 /** Rounds: a START condition holds as soon as its container runs. */
-function startAll(ground: Ground, place: Place, now: number): void {
+function startAll(ground: Ground, place: Place, now: number, warm: boolean): void {
   for (;;) {
     const seen = place.bodies.map((body) => seenOf(body, now))
-    const turn = startable(place.order.definition, seen)
+    const made = new Set(place.bodies.map((body) => body.definition.name))
+    const turn = startable(place.order.definition, seen).filter((name) => !made.has(name))
     if (turn.length === 0) return
     for (const name of turn) {
       const definition = containersOf(place.order).find((container) => container.name === name)!
-      place.bodies.push(begin(definition, saysOf(place.order, definition), ++ground.made, now))
+      place.bodies.push(begin(definition, saysOf(place.order, definition), ++ground.made, now, warm))
     }
   }
 }
@@ -170,6 +203,7 @@ export function observe(ground: Ground, id: string, now: number): Observation {
 export function stop(ground: Ground, id: string, now: number): Observation {
   const place = ground.places.get(id)
   if (!place || place.bodies.length === 0) return remove(ground, id, now)
+  for (const body of place.bodies) thaw(body, now)
   const seen = place.bodies.map((body) => seenOf(body, now))
   const turn = stoppable(place.order.definition, seen)
   for (const body of place.bodies) if (turn.includes(body.definition.name ?? '')) signal(body, now)
@@ -190,11 +224,14 @@ function fenced(ground: Ground, id: string, now: number): boolean {
 export function list(ground: Ground, now: number): Listed[] {
   for (const id of ground.fences.keys()) if (!fenced(ground, id, now)) ground.fences.delete(id)
   return [...ground.places.values()]
-    .filter((place) => place.bodies.length > 0)
+    .filter((place) => place.bodies.length > 0 || place.ahead)
     .map((place) => listed(place, now))
 }
 
-function listed({ order, bodies }: Place, now: number): Listed {
+function listed(place: Place, now: number): Listed {
+  const { order, bodies } = place
+  const states = containersIn(place, now).map(({ state }) => state)
+  if (states.includes('created') && !states.includes('running')) return { task: order.task, state: 'held' }
   const running = bodies.map((body) => seenOf(body, now)).filter((seen) => seen.state === 'running')
   const all = running.length === containersOf(order).length
   const names = running.map((seen) => seen.name)
@@ -213,9 +250,14 @@ function listed({ order, bodies }: Place, now: number): Listed {
 }
 
 function present(place: Place, now: number): Observation {
-  const { bodies, address, pullStartedAt, pullStoppedAt } = place
+  const { address, pullStartedAt, pullStoppedAt } = place
   if (isPulling(place, now))
     return { sees: 'waiting', phase: 'pulling', why: 'its image is being pulled', pullStartedAt }
-  const containers = bodies.map((body) => seenOf(body, now))
+  const containers = containersIn(place, now)
   return { sees: 'present', containers, address, pullStartedAt, pullStoppedAt }
+}
+
+function containersIn({ order, bodies, ahead }: Place, now: number): SeenContainer[] {
+  if (!ahead || bodies.length > 0) return bodies.map((body) => seenOf(body, now))
+  return startable(order.definition, []).map((name) => ({ name, state: 'created' }))
 }

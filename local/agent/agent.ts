@@ -158,8 +158,8 @@ async function every(ms: number, signal: AbortSignal, log: Log, act: () => Promi
   }
 }
 
-/** What moves a task without anyone's asking. Starts and removals are the driver's own doing, and the sweep sees the rest. */
-const MOVED = /^(die|oom|health_status.*)$/
+/** What moves a task without anyone's asking, and what may have been frozen too late. Starts and removals are the driver's own doing, and the sweep sees the rest. */
+const MOVED = /^(die|oom|pause|health_status.*)$/
 
 function onEvent(
   { Action: action, Actor: actor }: EngineEvent,
@@ -203,7 +203,7 @@ async function lookAround(
     const task = names.taskNameOf(c.Labels)
     if (c.Labels[names.ROLE] !== 'container' || task === undefined) continue
     const common = { id: c.Id, name: c.Labels[names.CONTAINER] ?? '', task, labels: c.Labels }
-    if (c.State === 'running') tell({ ...common, state: 'running' })
+    if (c.State === 'running' || c.State === 'paused') tell({ ...common, state: 'running' })
     if (c.State === 'exited' || c.State === 'dead') tell({ ...common, state: 'exited' })
     if (c.State !== 'running' || !living.has(names.namespaceName(installation, task.id)))
       moved.set(task.arn, task)

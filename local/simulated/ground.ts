@@ -104,11 +104,12 @@ const saved = ({ definition, says: _, ...body }: Body) => ({ name: definition.na
 
 function revived(text: string): Place {
   const place = JSON.parse(text) as Omit<Place, 'bodies'> & { bodies: SavedBody[] }
-  const bodies = place.bodies.map(({ name, endsAt, ...body }): Body => {
+  const bodies = place.bodies.map(({ name, endsAt, frozen, ...body }): Body => {
     const definition = containersOf(place.order).find((container) => container.name === name) ?? { name }
     return {
       ...body,
       endsAt: endsAt ?? Number.POSITIVE_INFINITY,
+      ...(frozen && { frozen: { ...frozen, leftMs: frozen.leftMs ?? Number.POSITIVE_INFINITY } }),
       definition,
       says: saysOf(place.order, definition),
     }
@@ -116,9 +117,10 @@ function revived(text: string): Place {
   return { ...place, bodies }
 }
 
-type SavedBody = Omit<Body, 'definition' | 'says' | 'endsAt'> & {
+type SavedBody = Omit<Body, 'definition' | 'says' | 'endsAt' | 'frozen'> & {
   readonly name: string
   readonly endsAt: number | null
+  readonly frozen?: { readonly at: number; readonly leftMs: number | null }
 }
 
 const bodiesOf = ({ places }: Ground, id: string): readonly Body[] => [...(places.get(id)?.bodies ?? [])]

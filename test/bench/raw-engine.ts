@@ -82,7 +82,7 @@ export async function startRaw(docker: Docker, watch: Watch, options: ContainerC
   const container = await docker.createContainer(options)
   await container.start()
   const { at } = await watch.seen((e) => e.action === 'start' && e.id === container.id)
-  return { calledAt, startedAt: at }
+  return { id: container.id, calledAt, startedAt: at }
 }
 
 /** Launches a second of `total` containers, so many at a time. */

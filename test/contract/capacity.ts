@@ -102,6 +102,15 @@ export async function until(
   }
 }
 
+/** It ends at once with 3, wherever it runs. */
+const short = (image: string): ContainerDefinition =>
+  shell(image, 'exit 3', {
+    environment: [
+      { name: 'SIMULATED_SECONDS', value: '0' },
+      { name: 'SIMULATED_EXIT_CODE', value: '3' },
+    ],
+  })
+
 const ended =
   (name = 'app') =>
   (seen: Observation) =>
@@ -377,6 +386,119 @@ const behaviours = {
     expect(await open().launch(order)).toEqual({ sees: 'fenced' })
     expect(await open().stop(order.task, 'remove')).toEqual({ sees: 'fenced' })
     expect((await open().list()).map((l) => l.task.id)).not.toContain(order.task.id)
+  },
+
+  'what is only made runs when its task is launched, as the very same container, and once': async ({
+    open,
+    image,
+  }: Candidate) => {
+    const tasks = Array.from({ length: 4 }, newTask)
+    const orders = tasks.map((task) => orderOf(task, [short(image)]))
+    for (const order of orders) {
+      const held = await open().launch({ ...order, hold: 'created' })
+      expect(containersOf(held)).toMatchObject([{ name: 'app', state: 'created' }])
+      expect(containersOf(await open().launch({ ...order, hold: 'created' }))).toEqual(containersOf(held))
+      expect(await open().observe(order.task)).toEqual(held)
+      expect(await open().list()).toContainEqual({ task: order.task, state: 'held' })
+      const racers = [open(), open(), open()]
+      await Promise.all(racers.map((capacity) => capacity.launch({ ...order, prepared: true })))
+      const seen = await until(() => open().observe(order.task), ended())
+      expect(containersOf(seen)).toMatchObject([{ exitCode: 3 }])
+      const { runtimeId = containerOf(seen)?.runtimeId } = containerOf(held)!
+      expect(containerOf(seen)).toMatchObject({ runtimeId })
+      const again = await open().launch({ ...order, prepared: true })
+      expect(containersOf(again)).toEqual(containersOf(seen))
+      await open().stop(order.task, 'remove')
+    }
+  },
+
+  'what is frozen goes on where it was when its task is launched': async ({ open, image }: Candidate) => {
+    const order = orderOf(newTask(), [shell(image, 'sleep 600')])
+    const warm = await open().launch({ ...order, hold: 'warm' })
+    expect(containerOf(warm)).toMatchObject({ state: 'running' })
+    const { runtimeId, startedAt } = containerOf(warm)!
+    for (const hold of ['frozen', 'frozen', 'warm'] as const)
+      expect(containerOf(await open().launch({ ...order, hold }))).toMatchObject({
+        state: 'created',
+        runtimeId,
+      })
+    expect(await open().list()).toContainEqual({ task: order.task, state: 'held' })
+    expect(containerOf(await open().launch({ ...order, prepared: true }))).toMatchObject({
+      state: 'running',
+      runtimeId,
+      startedAt,
+    })
+    expect(await open().list()).toContainEqual({ task: order.task, state: 'running' })
+    // An order to freeze it that comes too late is seen, and made good by launching again.
+    const late = await open().launch({ ...order, hold: 'frozen' })
+    expect(containerOf(late)).toMatchObject({ state: 'created' })
+    expect(containerOf(await open().launch({ ...order, prepared: true }))).toMatchObject({
+      state: 'running',
+      runtimeId,
+    })
+    await open().stop(order.task, 'remove')
+  },
+
+  'a task that its own launch has started is never frozen': async ({ open, image }: Candidate) => {
+    const order = orderOf(newTask(), [shell(image, 'sleep 600')])
+    await open().launch(order)
+    for (const hold of ['created', 'warm', 'frozen'] as const)
+      expect(containersOf(await open().launch({ ...order, hold }))).toMatchObject([{ state: 'running' }])
+    await open().stop(order.task, 'remove')
+  },
+
+  'what is frozen hears its stop': async ({ open, image }: Candidate) => {
+    const order = orderOf(newTask(), [
+      shell(image, 'trap "exit 143" TERM; touch /tmp/r; while true; do sleep 0.1; done', { stopTimeout: 5 }),
+    ])
+    await open().launch({ ...order, hold: 'warm' })
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await open().launch({ ...order, hold: 'frozen' })
+    await open().stop(order.task, 'keep')
+    const seen = await until(() => open().observe(order.task), ended(), 15)
+    expect(containerOf(seen)).toMatchObject({ exitCode: 143 })
+    await open().stop(order.task, 'remove')
+  },
+
+  'holding and launching that race come to one running container': async ({ open, image }: Candidate) => {
+    const orders = Array.from({ length: 6 }, () => orderOf(newTask(), [shell(image, 'sleep 600')]))
+    await Promise.all(
+      orders.map(async (order, n) => {
+        const held = open().launch({ ...order, hold: 'created' })
+        await new Promise((resolve) => setTimeout(resolve, n * 15))
+        await Promise.all([held, open().launch({ ...order, prepared: true })])
+      }),
+    )
+    for (const order of orders) {
+      const seen = await until(
+        () => open().launch({ ...order, prepared: true }),
+        (s) => containerOf(s)?.state === 'running',
+      )
+      expect(containersOf(seen)).toHaveLength(1)
+      expect(await open().list()).toContainEqual({ task: order.task, state: 'running' })
+      await open().stop(order.task, 'remove')
+    }
+    const left = new Set((await open().list()).map((l) => l.task.id))
+    expect(orders.filter((order) => left.has(order.task.id))).toEqual([])
+  },
+
+  'what is held and removed leaves nothing and never comes back': async ({ open, image }: Candidate) => {
+    const orders = Array.from({ length: 2 }, () => orderOf(newTask(), [shell(image, 'sleep 600')]))
+    await open().launch({ ...orders[0]!, hold: 'created' })
+    await open().launch({ ...orders[1]!, hold: 'warm' })
+    await open().launch({ ...orders[1]!, hold: 'frozen' })
+    for (const order of orders) {
+      await until(
+        () => open().stop(order.task, 'remove'),
+        (seen) => seen.sees === 'fenced',
+      )
+      expect(await open().launch({ ...order, hold: 'created' })).toEqual({ sees: 'fenced' })
+      expect(await open().launch({ ...order, prepared: true })).toEqual({ sees: 'fenced' })
+      expect((await open().list()).map((l) => l.task.id)).not.toContain(order.task.id)
+    }
+    const late = { ...orderOf(newTask(), [shell(image, 'true')]), deadline: Date.now() - 1 }
+    for (const hold of ['created', 'warm', 'frozen'] as const)
+      expect(await open().launch({ ...late, hold })).toEqual({ sees: 'absent' })
   },
 
   'what it cannot do it refuses by name': async ({ open, image }: Candidate) => {

@@ -5,7 +5,7 @@ import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Accepted, Letter } from './clients.ts'
 import { type Judge, tasksOf } from './invariants.ts'
-import { unrestOfServices } from './services-at-rest.ts'
+import { keptReady, unrestOfServices } from './services-at-rest.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth } from './world.ts'
 
@@ -30,9 +30,11 @@ export function unrest(scene: Scene): string | undefined {
   }
   const stirring = unrestOfServices(scene)
   if (stirring) return stirring
+  const ready = keptReady(scene.store)
   for (const id of scene.ground.places.keys()) {
     const stopped = tasksOf(scene.store).find(({ record }) => record.id === id)
-    if (stopped?.record.lastStatus !== 'RUNNING') return `${id} is in capacity, and no living task`
+    if (stopped?.record.lastStatus !== 'RUNNING' && !ready.has(id))
+      return `${id} is in capacity, and no living task or standby`
   }
   return undefined
 }
@@ -43,6 +45,7 @@ function untold(task: Task, { now, truth }: Scene): string | undefined {
   if (truth.takenAway.has(task.id)) return `${task.id} is RUNNING, and was taken away`
   for (const body of bodies) {
     const said = task.containers.find((c) => c.name === body.definition.name)
+    if (body.frozen) return `${body.definition.name} of ${task.id} is frozen`
     if (isOver(body, now) && said?.status !== 'STOPPED')
       return `${body.definition.name} of ${task.id} has ended, its record says ${said?.status}`
     if (Number.isFinite(body.endsAt) && body.endsAt > now)
@@ -61,8 +64,9 @@ export function judgeRest(judge: Judge, scene: Scene): void {
   judgeCalls(judge, tasks, tokens, scene)
   judgeLetters(judge, tasks, tokens, scene)
   for (const task of tasks.values()) judgeExitCodes(judge, task, scene)
+  const ready = keptReady(scene.store)
   for (const id of scene.ground.places.keys()) {
-    if (tasks.get(id)?.lastStatus !== 'RUNNING')
+    if (tasks.get(id)?.lastStatus !== 'RUNNING' && !ready.has(id))
       judge.fail('nothing left behind', `${id} is in capacity; its record: ${tasks.get(id)?.lastStatus}`)
   }
 }

@@ -1,6 +1,6 @@
 import type { Change, Key } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service } from '../../domain/model.ts'
+import type { GatewayLease, Route, Service, Slot } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
@@ -40,6 +40,7 @@ const listing = (change: (listed: Listed) => Listed): Ported =>
 
 const isWorker = ({ name }: Process) => name.startsWith('worker')
 const isRoute = ({ pk }: Key) => pk.endsWith('#routes')
+const isStandby = (key: Key) => kindOf(key) === 'standby'
 const isService = (key: Key) => kindOf(key) === 'service'
 
 /** The worker takes a service's settings for others. */
@@ -345,6 +346,62 @@ export const breakages: Record<string, Broken> = {
       queue: {
         send: (wakes) =>
           ports.queue.send(isWorker(process) ? wakes.filter(({ wake }) => wake.look !== 1) : wakes),
+      },
+    }),
+  },
+  'what is only made is started all the same': {
+    caughtBy: 'ready and no further',
+    ports: capacity(({ launch }) => ({
+      launch: (order) => launch(order.hold === 'created' ? { ...order, hold: 'warm' } : order),
+    })),
+  },
+  'a task that was frozen too late is taken for running': {
+    caughtBy: 'comes to rest',
+    ports: capacity(({ launch, observe }, { judge, scheduler }) => ({
+      async launch(order) {
+        // As late as its deadline allows, so that it happens.
+        if (order.hold === 'frozen') await scheduler.sleep(order.deadline - scheduler.now() - 1_000)
+        return launch(order)
+      },
+      async observe(task) {
+        const seen = await observe(task)
+        if (seen.sees !== 'present' || judge.latest(task.id)?.lastStatus !== 'RUNNING') return seen
+        const running = seen.containers.map((c) =>
+          c.state === 'created' ? { ...c, state: 'running' as const } : c,
+        )
+        return { ...seen, containers: running }
+      },
+    })),
+  },
+  'the sweep removes what is kept ready': {
+    caughtBy: 'ready and no further',
+    ports: store(({ get }, _ports, { name }) => ({
+      async get(keys) {
+        const found = await get(keys)
+        return name.startsWith('sweep')
+          ? found.map((one) => (one && isStandby(one.key) ? undefined : one))
+          : found
+      },
+    })),
+  },
+  'a place that was given up gets its task all the same': {
+    caughtBy: 'the record is true',
+    ports: (ports, { store: truth }, process) => ({
+      ...ports,
+      store: {
+        ...ports.store,
+        write(change) {
+          const before = truth.get([change.key])[0]?.record as Service | undefined
+          if (!isService(change.key) || !isWorker(process) || !before) return ports.store.write(change)
+          const service = change.record as Service
+          const deployments = service.deployments.map((d) => {
+            const mine = (slots: readonly Slot[]) => slots.filter((slot) => slot.deployment === d.id)
+            const next = mine(service.slots).map((slot) => slot.generation + 1)
+            const was = before.deployments.find(({ id }) => id === d.id)?.generation
+            return was === undefined ? d : { ...d, generation: Math.max(was, ...next) }
+          })
+          return ports.store.write({ ...change, record: { ...service, deployments } })
+        },
       },
     }),
   },

@@ -75,6 +75,41 @@ describe('simulated capacity', () => {
     })
   })
 
+  it('holds what is made until its task is launched', async () => {
+    const mine = order(app({ SECONDS: '5' }))
+    expect(await capacity.launch({ ...mine, hold: 'created' })).toMatchObject({
+      containers: [{ name: 'app', state: 'created' }],
+    })
+    now += 60_000
+    expect(await capacity.list()).toEqual([{ task, state: 'held' }])
+    expect(await capacity.launch(mine)).toMatchObject({ containers: [{ state: 'running', startedAt: now }] })
+    now += 5_000
+    expect(await capacity.observe(task)).toMatchObject({ containers: [{ state: 'exited' }] })
+  })
+
+  it('stops the time of what is frozen', async () => {
+    const one = app({ SECONDS: '5', HEALTHY_SECONDS: '4' }, { healthCheck: { command: ['CMD', 'x'] } })
+    const startedAt = now
+    await capacity.launch({ ...order(one), hold: 'warm' })
+    now += 2_000
+    expect(await capacity.launch({ ...order(one), hold: 'frozen' })).toMatchObject({
+      containers: [{ state: 'created' }],
+    })
+    now += 60_000
+    expect(await capacity.list()).toEqual([{ task, state: 'held' }])
+    expect(await capacity.launch(order(one))).toMatchObject({
+      containers: [{ state: 'running', health: 'UNKNOWN', startedAt }],
+    })
+    now += 2_000
+    expect(await capacity.observe(task)).toMatchObject({ containers: [{ health: 'HEALTHY' }] })
+    expect(await capacity.launch({ ...order(one), hold: 'frozen' })).toMatchObject({
+      containers: [{ state: 'created' }],
+    })
+    await capacity.launch(order(one))
+    now += 1_000
+    expect(await capacity.observe(task)).toMatchObject({ containers: [{ state: 'exited', exitCode: 0 }] })
+  })
+
   it('starts a container once what it depends on is so far', async () => {
     const init = app({ SECONDS: '2' }, { name: 'init', essential: false })
     const mine = order(app({}, { dependsOn: [{ containerName: 'init', condition: 'SUCCESS' }] }), init)

@@ -2,10 +2,11 @@ import type { Key } from '../../domain/decision.ts'
 import { Refusal } from '../../domain/errors.ts'
 import * as keys from '../../domain/keys.ts'
 import { kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, RunTaskToken, Service, Task } from '../../domain/model.ts'
+import type { GatewayLease, RunTaskToken, Service, Standby, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
 import { Unavailable } from '../../domain/ports.ts'
 import { slotTaskId } from '../../domain/slots.ts'
+import { standbyId } from '../../domain/standbys.ts'
 import type { OperationName } from '../../domain/wire/operations.ts'
 import { answerEcs, refusalOf } from '../../functions/api/pipeline.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
@@ -62,7 +63,7 @@ const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 
 
 function wordsOf(record: unknown): string {
   const { lastStatus, desiredStatus, version, stoppedReason } = record as Task
-  const { uid, status, desiredCount, deployments, slots, rollouts, events } = record as Service
+  const { uid, status, desiredCount, deployments, slots, standbys = [], rollouts, events } = record as Service
   if (uid && slots) {
     const all = deployments.map(
       (d) =>
@@ -70,9 +71,12 @@ function wordsOf(record: unknown): string {
           .filter((s) => s.deployment === d.id)
           .map((s) => `${slotTaskId({ uid }, s).slice(0, 6)}${s.steady ? '+' : ''}${s.leaving ?? ''}`)}`,
     )
-    return `${status} desired ${desiredCount} ${rollouts[0]?.status}, ${all.join('; ')} | ${events[0]?.message ?? ''}`
+    const ready = standbys.map((s) => standbyId({ uid }, s).slice(0, 6))
+    return `${status} desired ${desiredCount} ${rollouts[0]?.status}, ${all.join('; ')}, ready ${ready} | ${events[0]?.message ?? ''}`
   }
-  return lastStatus ? `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}` : ''
+  if (lastStatus) return `${lastStatus}, desired ${desiredStatus}, ${version} ${stoppedReason ?? ''}`
+  const { hold, state, why } = record as Standby
+  return hold ? `${hold}: ${state} ${why ?? ''}` : ''
 }
 
 function newInstance(site: Site, name: keyof typeof LIMIT_MS): Instance {
@@ -208,8 +212,8 @@ export async function handleWakes(
         // One after the other: what each of them saw is told apart by its process.
         for (const { message, wake } of group) {
           try {
-            const isTask = kindOf(wake.key) === 'task'
-            await lookAtRecord(wake, isTask ? ports : portsFor(site, process, newView()))
+            const isService = kindOf(wake.key) === 'service'
+            await lookAtRecord(wake, isService ? portsFor(site, process, newView()) : ports)
             done.push(message)
           } catch (error) {
             judgeError(site, error)

@@ -1,7 +1,16 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service, StopCode, Task, TaskContainer } from '../../domain/model.ts'
+import type {
+  GatewayLease,
+  Route,
+  Service,
+  Standby,
+  StopCode,
+  Task,
+  TaskContainer,
+} from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
+import { standbyIds } from '../../domain/service-news.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Underway } from './gateways.ts'
@@ -16,7 +25,7 @@ export const invariants = {
   'one launch': 'Law 4: no container of a task is ever made twice',
   'one call': 'Law 4: a call comes to exactly its count of tasks, however often it is made',
   'never launched stays so': 'Law 5: nothing starts for a task that was STOPPED without a launch',
-  'nothing left behind': 'Law 5: in the end nothing is in capacity that no living task owns',
+  'nothing left behind': 'Law 5: in the end nothing is in capacity that no living task or standby owns',
   'forward only': 'Law 6: statuses go forward, STOPPED is final, what is set once stays, versions grow',
   'unreachable is no stop': 'Law 6: an observation that failed never ends a task',
   'stored before it is told': 'Law 7: what a client was told to be accepted is in the table',
@@ -32,6 +41,7 @@ export const invariants = {
   'never below the floor': 'services: no healthy task is stopped that minimumHealthyPercent needs',
   'out of rotation first': 'services: a task leaves the route before it is told to stop',
   'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
+  'ready and no further': 'standbys: what is only made never starts, and what is wanted is not removed',
   'one final state': 'services: each service deployment ends once, and stays as it ended',
   'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
   'each time at zero counts once':
@@ -110,6 +120,15 @@ export function newJudge(evidence: Evidence): Judge {
       judge.fail('nothing waits for the sweep', `${id} waited ${evidence.now() - since} ms for a look`)
   }
 
+  /** By identifier, with what it is kept for. */
+  const standbys = new Map<string, Standby>()
+  const isKept = (id: string) => {
+    const standby = standbys.get(id)
+    if (!standby || standby.state === 'over' || tasks.has(id)) return false
+    const service = services.serviceNamed(standby.service)
+    return service?.uid === standby.uid && standbyIds(service).includes(id)
+  }
+
   const judge: Judge = {
     violation: undefined,
     fail(invariant, message) {
@@ -126,6 +145,13 @@ export function newJudge(evidence: Evidence): Judge {
       }
       if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
       if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
+      if (kind === 'standby') {
+        const standby = change.record as Standby
+        standbys.set(standby.id, standby)
+        if ((standby.state === 'making') !== (change.due !== undefined) && standby.state === 'making')
+          judge.fail('always due', `the standby ${standby.id} is made, and due ${change.due}`)
+        return
+      }
       if (kind !== 'task') return
       const task = change.record as Task
       const before = tasks.get(task.id)
@@ -159,8 +185,8 @@ export function newJudge(evidence: Evidence): Judge {
     excuse({ key }) {
       excuses.set(key.pk, (excuses.get(key.pk) ?? 0) + 1)
     },
-    launching(process, { task }: LaunchOrder) {
-      if (!tasks.has(task.id))
+    launching(process, { task, hold }: LaunchOrder) {
+      if (hold ? !standbys.has(task.id) : !tasks.has(task.id))
         judge.fail('writes come first', `${process.name} launched ${task.id}, which is not stored`)
     },
     stopping(process, { id }, then) {
@@ -168,6 +194,7 @@ export function newJudge(evidence: Evidence): Judge {
       const said = then === 'keep' ? task?.desiredStatus : (task?.lastStatus ?? 'STOPPED')
       if (said !== 'STOPPED')
         judge.fail('writes come first', `${process.name} stopped ${id}, whose record says ${said}`)
+      if (isKept(id)) judge.fail('ready and no further', `${process.name} stopped ${id}, which is kept ready`)
       if (task && then === 'keep') services.stopping(task)
     },
     saw(process, { id }, { sees }) {
@@ -179,6 +206,8 @@ export function newJudge(evidence: Evidence): Judge {
       const bodies = evidence.truth().bodies.get(id) ?? []
       if (bodies.filter((b) => b.definition.name === body.definition.name).length > 1)
         judge.fail('one launch', `${body.definition.name} of ${id} was made twice`)
+      if (!tasks.has(id) && standbys.get(id)?.hold !== 'frozen')
+        judge.fail('ready and no further', `${body.definition.name} of ${id} started, which no task is`)
       if (tasks.get(id)?.lastStatus === 'STOPPED' && bodies.length === 1)
         judge.fail('never launched stays so', `${body.definition.name} of ${id} started after all`)
       services.started(id)
@@ -241,6 +270,7 @@ function untrue(task: Task, { now, truth }: Evidence): string | undefined {
   if (task.lastStatus === 'STOPPED' && !(task.stopCode && task.stoppedReason))
     return 'it is STOPPED for no reason'
   if (task.lastStatus === 'RUNNING' && bodies.length === 0) return 'it is RUNNING and nothing ever started'
+  if ((task.startedAt ?? task.createdAt) < task.createdAt) return 'it started before it was there'
   return task.containers
     .map((c) =>
       containerUntrue(

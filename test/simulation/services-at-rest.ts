@@ -1,7 +1,10 @@
 import type { Stored } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
-import type { Route, Service, ServiceRevision, Task } from '../../domain/model.ts'
+import type { Route, Service, ServiceRevision, Standby, Task } from '../../domain/model.ts'
+import { standbyIds } from '../../domain/service-news.ts'
 import { slotTaskId } from '../../domain/slots.ts'
+import { PREPARED_TAG } from '../../domain/standbys.ts'
+import { list } from '../../infra/capacity/simulated.ts'
 import { seenOf } from '../../infra/capacity/simulated-container.ts'
 import type { Scene } from './at-rest.ts'
 import { type Judge, tasksOf } from './invariants.ts'
@@ -46,8 +49,30 @@ function stirs(service: Service, tasks: ReadonlyMap<string, Task>, scene: Scene)
   const nobody = stalled && !deployments.slice(1).some(({ id }) => id === completed?.id)
   if (nobody ? slots.length > desiredCount : slots.length !== desiredCount)
     return `has ${slots.length} tasks of ${desiredCount}`
-  return undefined
+  return stuck ? undefined : unready(service, scene)
 }
+
+/** What is to be kept ready, and is not: by its tag as it was written, and by what the world says. */
+function unready(service: Service, { store, ground, now }: Scene): string | undefined {
+  const [hold, count = '1'] = service.tags?.find(({ key }) => key === PREPARED_TAG)?.value?.split(' ') ?? []
+  const { unfit, rolloutState } = service.deployments[0]!
+  const wanted = hold === undefined || unfit || rolloutState === 'FAILED' ? 0 : Number(count)
+  const ids = standbyIds(service)
+  if (ids.length !== wanted) return `keeps ${ids.length} tasks ready of ${wanted}`
+  for (const { key, record, due } of store.all()) {
+    if (kindOf(key) !== 'standby' || (record as Standby).service !== service.name) continue
+    const { id, state } = record as Standby
+    if (state !== 'over' && due !== undefined) return `its standby ${id} is due`
+    if (state !== 'over' && !ids.includes(id)) return `its standby ${id} is ${state}, and not wanted`
+  }
+  const held = list(ground, now).filter(({ state }) => state === 'held')
+  const missing = ids.find((id) => !held.some(({ task }) => task.id === id))
+  return missing && `its standby ${missing} is not held`
+}
+
+/** Identifiers under which capacity may hold something that is no task yet. */
+export const keptReady = (store: MemoryStore): ReadonlySet<string> =>
+  new Set(servicesOf(store).flatMap(({ record }) => (record.status === 'ACTIVE' ? standbyIds(record) : [])))
 
 /** By what the world says. */
 function isHealthy(id: string, { ground, now }: Scene): boolean {

@@ -9,6 +9,7 @@ import type {
 } from '@aws-sdk/client-ecs'
 import { kindOf } from '../../domain/keys.ts'
 import type { Service } from '../../domain/model.ts'
+import { PREPARED_TAG } from '../../domain/standbys.ts'
 import { type Answer, container, type Stage } from './clients.ts'
 import type { Random } from './random.ts'
 import type { MemoryStore } from './store.ts'
@@ -98,6 +99,8 @@ function configuration(random: Random): DeploymentConfiguration {
   }
 }
 
+const PREPARED = ['created', 'created 2', 'frozen', 'frozen', 'frozen 2']
+
 const someCount = (random: Random) => (random.chance(0.1) ? random.between(5, 8) : random.between(0, 4))
 const someFamily = ({ good, bad }: Shop, random: Random, ill: number) =>
   random.pick(random.chance(ill) ? bad : good)
@@ -105,7 +108,7 @@ const someFamily = ({ good, bad }: Shop, random: Random, ill: number) =>
 type Action = (stage: Stage, shop: Shop, service: string) => Promise<void>
 
 const actions: Action[] = [deploy, deploy, deploy, deploy, scale, scale, scale, force, tune, stopDeployment]
-const rarer: Action[] = [remove, stopOne, stopOne, stopDeployment, describe, create, both]
+const rarer: Action[] = [remove, stopOne, stopOne, stopDeployment, describe, create, both, prepare, prepare]
 
 /** One who keeps a service: makes it, and changes it again and again. */
 export async function keeper(stage: Stage, shop: Shop): Promise<void> {
@@ -135,7 +138,10 @@ async function create(stage: Stage, shop: Shop, serviceName: string): Promise<vo
     desiredCount: someCount(random),
     deploymentConfiguration: configuration(random),
     ...(random.chance(0.3) && { healthCheckGracePeriodSeconds: random.between(1, 60) }),
-    tags: [{ key: 'slipway:deregistration-delay', value: String(random.pick([0, 5, 30, 30, 120, 300])) }],
+    tags: [
+      { key: 'slipway:deregistration-delay', value: String(random.pick([0, 5, 30, 30, 120, 300])) },
+      ...(random.chance(0.5) ? [{ key: PREPARED_TAG, value: random.pick(PREPARED) }] : []),
+    ],
     clientToken: `token-of-${serviceName}-${random.between(0, 999_999)}`,
   }
   const given = await persist(stage, () => request('CreateService', input))
@@ -168,6 +174,18 @@ async function force(stage: Stage, _shop: Shop, service: string): Promise<void> 
 
 async function tune(stage: Stage, _shop: Shop, service: string): Promise<void> {
   await update(stage, { service, deploymentConfiguration: configuration(stage.random) })
+}
+
+/** Its tasks are kept ready in another way, or not at all. */
+async function prepare(stage: Stage, _shop: Shop, service: string): Promise<void> {
+  const { random, request } = stage
+  const resourceArn = `arn:aws:ecs:us-east-1:000000000000:service/default/${service}`
+  const tags = [{ key: PREPARED_TAG, value: random.pick(PREPARED) }]
+  await persist(stage, () =>
+    random.chance(0.7)
+      ? request('TagResource', { resourceArn, tags })
+      : request('UntagResource', { resourceArn, tagKeys: [PREPARED_TAG] }),
+  )
 }
 
 /** Two at once. */

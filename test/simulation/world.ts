@@ -98,6 +98,7 @@ export function newWorld(options: WorldOptions): World {
       if (running.length === 0) return false
       const body = random.pick(running)
       body.endsAt = now()
+      body.frozen = undefined
       body.exitCode = 137
       body.reason = 'OutOfMemoryError: Container killed due to memory usage'
       scheduler.say(() => `the kernel killed ${body.runtimeId}`)
@@ -133,7 +134,9 @@ export function newWorld(options: WorldOptions): World {
     const { id } = order.task
     if (now() < world.fullUntil && !ground.places.has(id) && !ground.fences.has(id))
       return { sees: 'waiting', phase: 'queued', why: 'simulated: no room' }
+    const frozen = (ground.places.get(id)?.bodies ?? []).filter((body) => body.frozen)
     const seen = launch(ground, order, now())
+    for (const body of frozen) if (!body.frozen) tellEnd(id, body)
     const known = truth.bodies.get(id) ?? []
     truth.bodies.set(id, known)
     for (const body of ground.places.get(id)?.bodies ?? []) {

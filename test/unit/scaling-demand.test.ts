@@ -119,6 +119,7 @@ test('tags that are no good are told to their owner', () => {
     'The tag slipway:idle-seconds must be a whole number from 1 to 86400: 0 is not.',
   )
   expect(wrong(['idle-seconds', '1.5'])).toMatch(/whole number/)
+  expect(wrongFollowing([{ key: 'toString', value: 'x' }])).toBe(undefined)
   expect(wrong(['concurrency', '-1'])).toMatch(/whole number/)
   expect(wrong(['queue', 'no/queue'])).toMatch(/name, the URL or the ARN/)
   expect(wrong(['queue-wait-seconds', '30'])).toMatch(/go together/)

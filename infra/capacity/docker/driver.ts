@@ -33,7 +33,7 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const { installation, taskEndpoint } = options
   const agent = options.agentSocket ? agentAt(options.agentSocket) : undefined
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
-  const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom() }
+  const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom(), claimed: new Map() }
   const stopping: Stopping = new Set()
   const readings: Readings = new Map()
   const engine = connection(options)

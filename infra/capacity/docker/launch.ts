@@ -5,7 +5,7 @@ import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/po
 import { type Limits, reservedBy } from '../limits.ts'
 import type { AgentClient } from './agent-client.ts'
 import { ask, type Engine, isAway, isNoRoom, statusOf, unless, wordsOf } from './engine.ts'
-import { askForImages, checkImages, type ImagesSeen } from './images.ts'
+import { askForImages, checkImages, type ImageCheck, type ImagesSeen } from './images.ts'
 import {
   type Body,
   bodyOf,
@@ -20,6 +20,7 @@ import { claimNamespace, makeNamespace, type Pool, shapeOf } from './namespace.t
 import * as names from './naming.ts'
 import { admit, launched, listerOf, type Room } from './room.ts'
 import { containerSpec, taskLimits, unableTo } from './spec.ts'
+import { claimStandby, freeze, readyFor, thaw } from './standby.ts'
 
 /** What one driver works with. Pool and images are hints that the engine's own answers correct. */
 export interface Ground {
@@ -31,6 +32,8 @@ export interface Ground {
   readonly images: ImagesSeen
   readonly room: Room
   readonly limits: Limits
+  /** Since when containers made ahead are known to be claimed, by identifier. */
+  readonly claimed: Map<string, number>
 }
 
 /**
@@ -41,7 +44,7 @@ export interface Ground {
  */
 export async function launch(ground: Ground, order: LaunchOrder): Promise<Observation> {
   try {
-    return await launchNow(ground, order)
+    return order.hold === 'frozen' ? await freeze(ground, order) : await launchNow(ground, order)
   } finally {
     launched(ground.room, order)
   }
@@ -50,21 +53,26 @@ export async function launch(ground: Ground, order: LaunchOrder): Promise<Observ
 async function launchNow(ground: Ground, order: LaunchOrder): Promise<Observation> {
   const unable = unableTo(order.definition)
   if (unable !== undefined) return { sees: 'refused', reason: `CannotCreateContainerError: ${unable}` }
-  const unlogged = await withoutLogs(ground, order)
+  let ready = order.prepared && (await readyFor(ground, order))
+  const unlogged = ready ? undefined : await withoutLogs(ground, order)
   if (unlogged !== undefined) return unlogged
   const mine = new Set<string>()
   // Again: an image may be removed between its check and its use, and a claim lost to a claim made at once.
   for (let attempt = 0; attempt < 4; attempt++) {
-    const images = await checkImages(ground.engine, order, ground.images)
+    const images = ready ? NO_IMAGES : await checkImages(ground.engine, order, ground.images)
     if (images.missing.length > 0) return pulling(ground, order, images.missing)
-    const place = await takePlace(ground, order)
+    const place = await takePlace(ground, order, ready)
     if ('sees' in place) return place
+    ready = undefined
     const seen = await startAll(ground, order, { ...place, mine, digests: images.digests })
     if (seen === 'image missing') ground.images.clear()
     else if (seen !== 'place lost') return seen
   }
   return observationOf(await lookAt(ground.engine, ground.installation, order.task.id))
 }
+
+/** What is made already needs none. */
+const NO_IMAGES: ImageCheck = { missing: [], digests: new Map() }
 
 /** A container whose log group is missing, and is not to be made, cannot start (facts: ECS 5.3, failed to validate logger args). */
 async function withoutLogs(
@@ -99,18 +107,28 @@ interface Place {
   readonly namespaceId: string
   /** Nobody has had it before: none of the task's containers exists. */
   readonly fresh: boolean
+  /** All that the task needs was made ahead and waits there. */
+  readonly ready?: true
   readonly look: Look
 }
 
-async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Observation> {
+async function takePlace(
+  ground: Ground,
+  order: LaunchOrder,
+  ready: Look | undefined,
+): Promise<Place | Observation> {
   const { engine, installation, room, limits } = ground
-  const full = await admit(room, listerOf(engine, installation), limits, order)
+  // What is only made holds no room, and what is frozen has it.
+  const free = order.hold === 'created' || ready?.bodies.every((body) => body.frozen)
+  const full = free ? undefined : await admit(room, listerOf(engine, installation), limits, order)
   // Not after the deadline (Law 5): what is there may be looked at, nothing new is made.
   if (isLate(order)) return observationOf(await lookAt(engine, installation, order.task.id))
   if (full !== undefined) {
-    await ground.agent?.waitForRoom(order.task, reservedBy(order))
+    // What is only kept ready takes no room from tasks that wait for it.
+    if (!order.hold) await ground.agent?.waitForRoom(order.task, reservedBy(order))
     return { sees: 'waiting', phase: 'queued', why: full }
   }
+  if (ready?.namespace) return { namespaceId: ready.namespace.id, fresh: false, ready: true, look: ready }
   try {
     const claimed = await claim(ground, order)
     if (claimed !== 'taken') return { namespaceId: claimed, fresh: true, look: { bodies: [] } }
@@ -157,7 +175,7 @@ interface Work extends Place {
 }
 
 type Made =
-  | { readonly made: 'to start'; readonly id: string }
+  | { readonly made: 'to start'; readonly id: string; readonly frozen?: boolean }
   /** Another launch of the task has made it and starts it; or time is up; or it has been removed since. */
   | { readonly made: 'not by us' | 'late' | 'image missing' }
   | { readonly made: 'failed'; readonly seen: SeenContainer }
@@ -188,6 +206,14 @@ async function startAll(
     if (refused !== undefined) return { sees: 'refused', reason: refused }
     if (made.some((m) => m.made === 'image missing')) return 'image missing'
     failed.push(...made.flatMap((m) => (m.made === 'failed' ? [m.seen] : [])))
+    if (order.hold === 'created') {
+      if (work.fresh && (await reachedIn(ground, order, work)) === LOST) {
+        await removeMine(ground, work)
+        return 'place lost'
+      }
+      look = await lookAt(ground.engine, ground.installation, order.task.id)
+      break
+    }
     look = await startRound(ground, order, work, look, made)
     if (work.fresh && look.namespace === undefined && look.bodies.length === 0) return 'place lost'
   }
@@ -206,7 +232,7 @@ async function startRound(
   before: Look,
   made: readonly Made[],
 ): Promise<Look> {
-  const ids = made.flatMap((m) => (m.made === 'to start' ? [m.id] : []))
+  const turn = made.filter((m) => m.made === 'to start')
   const first = work.fresh && before.bodies.length === 0
   // Before anything starts: what has run in a place that was never ours would have to run again (Law 4).
   const reached = first ? await reachedIn(ground, order, work) : before.namespace?.reached
@@ -214,13 +240,14 @@ async function startRound(
     await removeMine(ground, work)
     return lookAt(ground.engine, ground.installation, order.task.id)
   }
-  const started = await Promise.all(ids.map((id) => start(ground, order, id)))
-  const alone = work.fresh && made.every((m) => m.made === 'to start' || m.made === 'failed')
+  const started = await Promise.all(turn.map((one) => start(ground, order, one)))
+  const ids = turn.map(({ id }) => id)
+  const alone = (work.fresh || work.ready) && made.every((m) => m.made === 'to start' || m.made === 'failed')
   if (alone && started.every((s) => s === 'started')) return lookInside(ground, before, work, reached, ids)
   return lookAt(ground.engine, ground.installation, order.task.id)
 }
 
-/** What is known without listing: a fresh namespace holds exactly what this launch made. */
+/** What is known without listing: a fresh namespace holds exactly what this launch made, and one made ready what it has just started. */
 async function lookInside(
   { engine }: Ground,
   before: Look,
@@ -231,7 +258,10 @@ async function lookInside(
   const bodies = await Promise.all(ids.map((id) => bodyOf(engine, id)))
   return {
     namespace: { id: namespaceId, state: 'running', reached },
-    bodies: [...before.bodies, ...bodies.filter((body) => body !== undefined)],
+    bodies: [
+      ...before.bodies.filter(({ id }) => !ids.includes(id)),
+      ...bodies.filter((body) => body !== undefined),
+    ],
   }
 }
 
@@ -241,7 +271,7 @@ async function setLimits(
   order: LaunchOrder,
   { namespaceId, look }: Place,
 ): Promise<string | undefined> {
-  const begun = look.bodies.some((body) => body.seen.state !== 'created')
+  const begun = look.bodies.some((body) => body.frozen || body.seen.state !== 'created')
   const limits = taskLimits(order, engine)
   if (begun || !engine.sharedLimits || Object.keys(limits).length === 0) return undefined
   try {
@@ -267,7 +297,7 @@ async function make(
 ): Promise<Made> {
   const { engine, installation, taskEndpoint } = ground
   const there = work.look.bodies.find((body) => body.seen.name === definition.name)
-  if (there) return adopt(there, work)
+  if (there) return takeOver(ground, order, work, there)
   if (isLate(order)) return { made: 'late' }
   const { namespaceId, digests, mine } = work
   const digest = digests.get(definition.image ?? '')
@@ -280,29 +310,57 @@ async function make(
     const words = wordsOf(error)
     if (isAway(error) || statusOf(error) === undefined) throw error
     if (statusOf(error) === 409 && /already in use/i.test(words))
-      return adopt(await bodyOf(engine, spec.name ?? ''), work)
+      return adopt(ground, await bodyOf(engine, spec.name ?? ''), work)
     if (statusOf(error) === 404 && /no such image/i.test(words)) return { made: 'image missing' }
     const reason = `CannotCreateContainerError: ${words}`
     return { made: 'failed', seen: { name: definition.name ?? '', state: 'failed', reason } }
   }
 }
 
-/** Another launch of this task made it, under the same name and from the same definition. */
-function adopt(body: Body | undefined, { mine }: Work): Made {
+/** What is there from before: made ready for the task, or by another launch of it. */
+async function takeOver(ground: Ground, order: LaunchOrder, work: Work, there: Body): Promise<Made> {
+  if (!there.standby && !there.frozen) return adopt(ground, there, work)
+  if (order.hold) return { made: 'not by us' }
+  if (isLate(order)) return { made: 'late' }
+  if (there.frozen) return { made: 'to start', id: there.id, frozen: true }
+  return (await claimStandby(ground, order, there))
+    ? { made: 'to start', id: there.id }
+    : { made: 'not by us' }
+}
+
+/** Another launch of this task made it, or claimed what was made ahead, under the same name and from the same definition. */
+function adopt({ claimed }: Ground, body: Body | undefined, { mine }: Work): Made {
   if (body?.seen.state !== 'created') return { made: 'not by us' }
-  const alone = mine.has(body.id) || Date.now() - body.createdAt > MAKER_MS
+  const since = body.labels[names.HOLD] === 'created' ? claimedSince(claimed, body.id) : body.createdAt
+  const alone = mine.has(body.id) || Date.now() - since > MAKER_MS
   return alone ? { made: 'to start', id: body.id } : { made: 'not by us' }
+}
+
+/** Claims that this process remembers; of one it forgot it finds out again. */
+const MOST_CLAIMED = 1_000
+
+/** The engine does not say when a container was claimed: since when this process knows it. */
+function claimedSince(claimed: Map<string, number>, id: string): number {
+  const since = claimed.get(id) ?? Date.now()
+  claimed.set(id, since)
+  if (claimed.size > MOST_CLAIMED) claimed.delete(claimed.keys().next().value!)
+  return since
 }
 
 /** No container starts in a namespace that has ended, or whose name has gone to someone else. */
 const NO_NAMESPACE = /non running container|no such container|cannot join network/i
 
 /** `gone`: it may not run any more. A start that failed for itself is told by the container's state. */
-async function start({ engine }: Ground, order: LaunchOrder, id: string): Promise<'started' | 'gone'> {
+async function start(
+  { engine, claimed }: Ground,
+  order: LaunchOrder,
+  { id, frozen }: Extract<Made, { made: 'to start' }>,
+): Promise<'started' | 'gone'> {
   if (isLate(order)) return 'gone'
   const container = engine.docker.getContainer(id)
   try {
-    await unless([304], container.start())
+    await (frozen ? thaw(engine, id) : unless([304], container.start()))
+    claimed.delete(id)
     return 'started'
   } catch (error) {
     if (isAway(error) || statusOf(error) === undefined) throw error

@@ -1,7 +1,7 @@
 import type { ContainerInfo } from 'dockerode'
 import type { Health, Listed, TaskName } from '../../../domain/ports.ts'
 import { ask, type Engine } from './engine.ts'
-import { nameOf, stateOf } from './look.ts'
+import { current, nameOf, stateOf } from './look.ts'
 import * as names from './naming.ts'
 
 /** Everything of an installation, in one call. Namespaces that only keep a name, or wait for a task, are nobody's. */
@@ -25,7 +25,10 @@ export async function listTasks(
   }
   return [...tasks.values()]
     .filter(({ containers, namespace }) => containers.length > 0 || (namespace && isAlive(namespace)))
-    .map(({ task, containers, namespace }) => ({ task, ...stateOfTask(containers, namespace) }))
+    .map(({ task, containers, namespace }) => ({
+      task,
+      ...stateOfTask(current(containers, installation), namespace),
+    }))
 }
 
 function taskOf(
@@ -46,7 +49,10 @@ function stateOfTask(
 ): Omit<Listed, 'task'> {
   if (!namespace || stateOf(namespace) !== 'running' || containers.length === 0)
     return { state: 'moving', running: [] }
+  const paused = (info: ContainerInfo) => info.State === 'paused' && info.Labels[names.HOLD] !== undefined
+  const waits = containers.some((info) => info.State === 'created' || paused(info))
   const alive = containers.filter((container) => container.State === 'running')
+  if (waits && alive.length === 0) return { state: 'held' }
   const running = alive.map(containerOf)
   const checked = alive.flatMap((container): [string, Health][] => {
     const health = healthIn(container.Status)

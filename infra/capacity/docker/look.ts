@@ -8,6 +8,8 @@ import * as names from './naming.ts'
 export interface Look {
   readonly namespace?: Namespace | undefined
   readonly bodies: readonly Body[]
+  /** Identifiers of what was made ahead too late: it never starts, and goes with the task. */
+  readonly late?: readonly string[] | undefined
 }
 
 export interface Namespace {
@@ -28,6 +30,10 @@ export interface Body {
   readonly id: string
   readonly labels: names.Labels
   readonly createdAt: number
+  /** Under the name of what waits for its task. */
+  readonly standby: boolean
+  /** It was started ahead, and waits frozen. */
+  readonly frozen: boolean
   readonly seen: SeenContainer
 }
 
@@ -37,7 +43,8 @@ export async function lookAt(engine: Engine, installation: string, taskId: strin
   const listed = await ask(engine.docker.listContainers({ all: true, filters }))
   const namespace = listed.find((c) => nameOf(c) === names.namespaceName(installation, taskId))
   const containers = listed.filter((c) => c.Labels[names.ROLE] === 'container')
-  const bodies = await Promise.all(containers.map((c) => bodyOf(engine, c.Id)))
+  const own = current(containers, installation)
+  const bodies = await Promise.all(own.map((c) => bodyOf(engine, c.Id)))
   return {
     namespace: namespace && {
       id: namespace.Id,
@@ -45,7 +52,15 @@ export async function lookAt(engine: Engine, installation: string, taskId: strin
       reached: reachedAt(engine, namespace),
     },
     bodies: bodies.filter((body) => body !== undefined),
+    late: containers.filter((c) => !own.includes(c)).map((c) => c.Id),
   }
+}
+
+/** Without what was made ahead when the task's own launch had made it. */
+export function current(containers: readonly ContainerInfo[], installation: string): ContainerInfo[] {
+  const isAhead = (info: ContainerInfo) => names.isStandbyName(installation, nameOf(info))
+  const own = new Set(containers.filter((c) => !isAhead(c)).map((c) => c.Labels[names.CONTAINER]))
+  return containers.filter((c) => !isAhead(c) || !own.has(c.Labels[names.CONTAINER]))
 }
 
 export const nameOf = (info: ContainerInfo): string => (info.Names[0] ?? '').slice(1)
@@ -86,10 +101,13 @@ export async function bodyOf(engine: Engine, id: string): Promise<Body | undefin
   try {
     const info = await ask(engine.docker.getContainer(id).inspect())
     const outOfMemory = await isOutOfMemory(info, witnessesOf(engine, info))
+    const labels = info.Config.Labels
     return {
       id: info.Id,
-      labels: info.Config.Labels,
+      labels,
       createdAt: timeOf(info.Created) ?? 0,
+      standby: names.isStandbyName(labels[names.INSTALLATION] ?? '', info.Name.slice(1)),
+      frozen: isFrozen(info),
       seen: seenOf(info, outOfMemory),
     }
   } catch (error) {
@@ -97,6 +115,10 @@ export async function bodyOf(engine: Engine, id: string): Promise<Body | undefin
     throw error
   }
 }
+
+/** What someone else has paused runs all the same. */
+const isFrozen = ({ State, Config }: ContainerInspectInfo) =>
+  State.Status === 'paused' && Config.Labels[names.HOLD] !== undefined
 
 /** The engine's state of one container in ECS's words (facts: ECS 5.3, 5.4). */
 export function seenOf(info: ContainerInspectInfo, outOfMemory: boolean): SeenContainer {
@@ -107,6 +129,7 @@ export function seenOf(info: ContainerInspectInfo, outOfMemory: boolean): SeenCo
     runtimeId: info.Id,
     imageDigest: labels[names.DIGEST],
   }
+  if (isFrozen(info)) return { ...common, state: 'created' }
   switch (state.Status) {
     case 'created':
       // A start that failed leaves the container `created`, with what went wrong.
@@ -157,10 +180,12 @@ function timeOf(text: string): number | undefined {
   return time > 0 ? time : undefined
 }
 
+const REMOVED = 'The network of the task was removed outside of Slipway'
+
 /**
  * Only what is there is reported: a container removed outside of Slipway is missing, and the record knows that it
  * ran. Where the namespace has ended beneath running containers their network is gone: they have no address, and
- * `reason` says why.
+ * `reason` says why; those that waited in it never start.
  */
 export function observationOf({ namespace, bodies }: Look): Observation {
   if (bodies.length === 0) {
@@ -168,10 +193,10 @@ export function observationOf({ namespace, bodies }: Look): Observation {
     if (namespace.state === 'ended' || namespace.state === 'fence') return { sees: 'fenced' }
   }
   const cut = namespace?.state !== 'running'
-  const containers = bodies.map(({ seen }) =>
-    cut && seen.state === 'running'
-      ? { ...seen, reason: 'The network of the task was removed outside of Slipway' }
-      : seen,
-  )
+  const containers = bodies.map(({ seen }): SeenContainer => {
+    if (cut && seen.state === 'running') return { ...seen, reason: REMOVED }
+    const never = namespace?.state === 'ended' && seen.state === 'created'
+    return never ? { ...seen, state: 'failed', reason: `CannotStartContainerError: ${REMOVED}` } : seen
+  })
   return { sees: 'present', containers, ...namespace?.reached }
 }

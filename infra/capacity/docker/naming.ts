@@ -25,6 +25,8 @@ export const LOG_STREAM = 'slipway.logs.stream'
 export const LIMIT = 'slipway.limit'
 /** MiB that its task is counted with (`room.ts`). */
 export const RESERVES = 'slipway.reserves'
+/** How far its task was held when it was made (`LaunchOrder.hold`); absent on what the task's own launch made. */
+export const HOLD = 'slipway.hold'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 
@@ -34,6 +36,11 @@ export const namespaceName = (installation: string, taskId: string) =>
 export const containerName = (installation: string, taskId: string, name: string) =>
   `slipway-${installation}-${taskId}-${name}`
 export const volumeName = containerName
+/** Of a container that is made and not to be started yet: renaming it to the task's own name claims it. */
+export const standbyName = (installation: string, taskId: string, name: string) =>
+  `slipway-${installation}-standby-${taskId}-${name}`
+export const isStandbyName = (installation: string, name: string) =>
+  name.startsWith(`slipway-${installation}-standby-`)
 
 /** The task whose namespace this name is, if it is one. */
 export function taskOfNamespace(installation: string, name: string): string | undefined {
@@ -41,9 +48,9 @@ export function taskOfNamespace(installation: string, name: string): string | un
   return name.startsWith(prefix) ? name.slice(prefix.length) : undefined
 }
 
-/** A filter that finds a task's namespace and its containers in one call. */
+/** A filter that finds a task's namespace, its containers and those made ahead in one call. */
 export const taskFilter = (installation: string, taskId: string) =>
-  `^/slipway-${installation}-(task-)?${taskId}(-|$)`
+  `^/slipway-${installation}-((task|standby)-)?${taskId}(-|$)`
 
 /** What is kept of a definition on its containers: order of start and stop, and who is essential. */
 export type Order = readonly OrderEntry[]

@@ -31,17 +31,26 @@ export interface Held {
 /** By task, from a list of everything of an installation. */
 export function heldIn(found: readonly ContainerInfo[], installation: string): Map<string, Held> {
   const tasks = new Map<string, { namespace?: ContainerInfo; containers: ContainerInfo[] }>()
+  const onlyMade = new Set<string>()
   for (const info of found) {
     const ours = info.Labels[names.ROLE] === 'container'
     const id = ours ? names.taskNameOf(info.Labels)?.id : names.taskOfNamespace(installation, nameOf(info))
     if (id === undefined) continue
+    if (isOnlyMade(info)) {
+      onlyMade.add(id)
+      continue
+    }
     const entry = tasks.get(id) ?? { containers: [] }
     if (ours) entry.containers.push(info)
     else entry.namespace = info
     tasks.set(id, entry)
   }
-  return new Map([...tasks].map(([id, { namespace, containers }]) => [id, heldBy(namespace, containers)]))
+  const counted = [...tasks].filter(([id, { containers }]) => containers.length > 0 || !onlyMade.has(id))
+  return new Map(counted.map(([id, { namespace, containers }]) => [id, heldBy(namespace, containers)]))
 }
+
+/** Made ahead and not started: it holds nothing, and is judged as new once its task is launched. */
+const isOnlyMade = (info: ContainerInfo) => info.State === 'created' && info.Labels[names.HOLD] === 'created'
 
 function heldBy(namespace: ContainerInfo | undefined, containers: readonly ContainerInfo[]): Held {
   const labels = containers[0]?.Labels ?? {}

@@ -27,7 +27,7 @@ export const overrideOf = (order: LaunchOrder, name: string | undefined): Contai
 
 /** What the engine is asked to make for one container of a definition (facts: ECS 6). */
 export function containerSpec(container: ContainerDefinition, place: Place): ContainerCreateOptions {
-  const { order, installation } = place
+  const { order } = place
   const told = {
     region: parseArn(order.task.arn)?.region,
     endpoint: hasNetwork(order.definition) ? place.taskEndpoint : undefined,
@@ -35,7 +35,7 @@ export function containerSpec(container: ContainerDefinition, place: Place): Con
   const override = overrideOf(order, container.name)
   const health = container.healthCheck
   return {
-    name: names.containerName(installation, order.task.id, container.name ?? ''),
+    name: nameOf(container, place),
     Image: container.image,
     Labels: labels(container, place),
     Env: environment(container, override, told),
@@ -59,6 +59,15 @@ export function containerSpec(container: ContainerDefinition, place: Place): Con
     HostConfig: hostConfig(container, override, place),
   }
 }
+
+/** What is only made ahead waits under another name (`standby.ts`). */
+const nameOf = (
+  { name = '' }: ContainerDefinition,
+  { order: { hold, task }, installation }: Place,
+): string =>
+  hold === 'created'
+    ? names.standbyName(installation, task.id, name)
+    : names.containerName(installation, task.id, name)
 
 const given = <K extends string, V>(key: K, value: V | undefined) =>
   (value === undefined ? {} : { [key]: value }) as { [P in K]?: V }
@@ -96,6 +105,7 @@ function labels(
     ...given(names.LOG_STREAM, log?.stream),
     ...given(names.LIMIT, order.overrides?.memory ?? definition.memory),
     [names.RESERVES]: String(reservedBy(order)),
+    ...given(names.HOLD, order.hold),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
     'com.amazonaws.ecs.cluster': task.cluster,

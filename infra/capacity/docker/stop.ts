@@ -19,7 +19,7 @@ const GRACE_S = 30
 export async function stopAndKeep(ground: Ground, stopping: Stopping, taskId: string): Promise<Observation> {
   // A launch may be making things meanwhile: look again a few times before leaving it to the next call.
   for (let attempt = 0; attempt < 3; attempt++) {
-    const look = await lookAt(ground.engine, ground.installation, taskId)
+    const look = awake(await lookAt(ground.engine, ground.installation, taskId))
     const unborn = look.bodies.filter((body) => body.seen.state === 'created')
     await Promise.all(unborn.map((body) => remove(ground.engine, body.id)))
     if (look.bodies.length > unborn.length) {
@@ -30,6 +30,14 @@ export async function stopAndKeep(ground: Ground, stopping: Stopping, taskId: st
   }
   return observationOf(await lookAt(ground.engine, ground.installation, taskId))
 }
+
+/** What is frozen has begun, and hears its signal: the engine thaws what it stops. */
+const awake = ({ namespace, bodies }: Look): Look => ({
+  namespace,
+  bodies: bodies.map((body) =>
+    body.frozen ? { ...body, seen: { ...body.seen, state: 'running' as const } } : body,
+  ),
+})
 
 /** Sent and not waited for: the engine goes on with a stop whose client has gone (facts: local stack 3). */
 function signal(engine: Engine, stopping: Stopping, { bodies }: Look): void {
@@ -86,6 +94,7 @@ export async function stopAndRemove(ground: Ground, taskId: string): Promise<Obs
   const undrained = look.bodies.filter((body) => !drained.includes(body))
   await Promise.all([
     ...drained.map((body) => remove(engine, body.id)),
+    ...(look.late ?? []).map((id) => remove(engine, id)),
     ...undrained.filter((body) => body.seen.state === 'running').map((body) => kill(engine, body.id)),
   ])
   // After its containers: their control groups lie within its own.
