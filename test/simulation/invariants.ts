@@ -2,8 +2,12 @@ import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
 import type { GatewayLease, Route, Service, StopCode, Task, TaskContainer } from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
+import type { ScalableTarget, ScalingActivity } from '../../domain/scaling/model.ts'
+import type { Run, Schedule } from '../../domain/schedules/model.ts'
 import type { Body, Ground } from '../../infra/capacity/simulated.ts'
 import type { Underway } from './gateways.ts'
+import { isActivity, isScalableTarget, newScalingJudge, type ScalingJudge } from './scaling-laws.ts'
+import { type Era, newScheduleJudge, type ScheduleJudge } from './schedule-laws.ts'
 import type { Process } from './scheduler.ts'
 import { newServiceJudge, type ServiceJudge, type View } from './service-laws.ts'
 import type { MemoryStore } from './store.ts'
@@ -33,6 +37,18 @@ export const invariants = {
   'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
   'one final state': 'services: each service deployment ends once, and stays as it ended',
   'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
+  'each firing has its run': 'schedules: each is stored as run, as skipped, or as missed before another',
+  'one run for each firing': 'schedules: none is made up or run twice, each run has one set of tasks',
+  'it fires as it was': 'schedules: a run calls what its schedule said when it fired',
+  'runs keep apart': 'schedules: those that may not overlap do not, and only what is replaced is stopped',
+  'runs end with their tasks': 'schedules: not before the last, and as they ended',
+  'a failed run is told': 'schedules: its dead-letter queue has a letter, or the run says why it has none',
+  'within its bounds': 'scaling: no count is set outside of the bounds of its target',
+  'a step has its time': 'scaling: not while its side is suspended, cools down or waits for a deployment',
+  'no data moves nothing': 'scaling: whoever scales has seen what its policies go by',
+  'each activity ends': 'scaling: once, whatever becomes of its target',
+  'scaling deploys nothing': 'scaling: only the count of a service is set',
+  'the count is as the work': 'scaling: at rest without work a service is at its minimum',
   'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const
@@ -43,7 +59,11 @@ export interface Violation {
   readonly message: string
 }
 
-export interface Judge extends Witness, Pick<ServiceJudge, 'asks' | 'serviceNamed'> {
+export interface Judge
+  extends Witness,
+    Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
+    Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
+    Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
@@ -98,6 +118,8 @@ export function newJudge(evidence: Evidence): Judge {
   const tasks = new Map<string, Task>()
   const seenBy = new WeakMap<Process, Map<string, Observation['sees']>>()
   const excuses = new Map<string, number>()
+  const eras = new Map<string, Era[]>()
+  const activities = new Map<string, ScalingActivity>()
   /** Since when a record waits for its look. */
   const unseen = new Map<string, number>()
   const lookedAt = (id: string) => {
@@ -115,12 +137,25 @@ export function newJudge(evidence: Evidence): Judge {
     latest: (id) => tasks.get(id),
     asks: (request) => services.asks(request),
     serviceNamed: (name) => services.serviceNamed(name),
+    scheduleNamed: (name) => schedules.scheduleNamed(name),
+    sentLetter: (letter) => schedules.sentLetter(letter),
+    eras,
+    targetOf: (service) => scaling.targetOf(service),
+    activities,
+    read: (process, found) => scaling.read(process, found),
+    measured: (process, tasks, used) => scaling.measured(process, tasks, used),
+    depthAsked: (process, queue, depth) => scaling.depthAsked(process, queue, depth),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
       if (kind === 'service') {
         if (!view) unseen.set(change.key.pk, evidence.now())
+        scaling.wroteService(process, change as Change<Service>)
         return services.wroteService(change as Change<Service>, view)
       }
+      if (kind === 'schedule') return schedules.wroteSchedule(process, change as Change<Schedule>)
+      if (kind === 'run') return schedules.wroteRun(change as Change<Run>)
+      if (isScalableTarget(change.key)) return scaling.wroteTarget(process, change as Change<ScalableTarget>)
+      if (isActivity(change.key)) return scaling.wroteActivity(change as Change<ScalingActivity>)
       if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
       if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
       if (kind !== 'task') return
@@ -129,6 +164,7 @@ export function newJudge(evidence: Evidence): Judge {
       tasks.set(task.id, task)
       if (!before || before.desiredStatus !== task.desiredStatus) unseen.set(task.id, evidence.now())
       services.wroteTask(before, task, view)
+      schedules.wroteTask(before, task)
       judgeDue(judge, task, change, evidence.now())
       if (!before) return judgeBirth(judge, task)
       const back = backwards(before, task)
@@ -182,6 +218,8 @@ export function newJudge(evidence: Evidence): Judge {
     },
   }
   const services = newServiceJudge(judge, evidence)
+  const schedules = newScheduleJudge(judge, evidence, eras)
+  const scaling = newScalingJudge(judge, evidence, activities)
   return judge
 }
 
@@ -273,7 +311,7 @@ function judgeReason(judge: Judge, before: Task, task: Task, evidence: Evidence)
   const refused = () =>
     judgeRefusal(reason, bodies) || task.containers.some((c) => c.essential && c.reason?.startsWith(BLOCKED))
   const holds: Partial<Record<StopCode, () => boolean>> = {
-    UserInitiated: () => evidence.stopsAsked.has(task.id),
+    UserInitiated: () => evidence.stopsAsked.has(task.id) || reason.startsWith('Replaced by a later firing'),
     ServiceSchedulerInitiated: () => task.service !== undefined,
     EssentialContainerExited: () =>
       reason.includes('removed') ? truth().takenAway.has(task.id) : bodies.some(over) || refused(),

@@ -9,7 +9,7 @@ import type {
 } from '@aws-sdk/client-ecs'
 import { kindOf } from '../../domain/keys.ts'
 import type { Service } from '../../domain/model.ts'
-import { type Answer, container, type Stage } from './clients.ts'
+import { container, env, persist, type Stage } from './clients.ts'
 import type { Random } from './random.ts'
 import type { MemoryStore } from './store.ts'
 
@@ -53,8 +53,8 @@ export interface Shop {
   readonly standing: Set<string>
 }
 
-/** The definitions that services go through in one story. */
-export async function openShop({ request, random }: Stage): Promise<Shop> {
+/** The definitions that services go through in one story; `loaded`: their tasks are more or less busy. */
+export async function openShop({ request, random }: Stage, loaded: boolean): Promise<Shop> {
   const some = (of: object, least: number, most: number) => [
     ...new Set(
       Array.from({ length: random.between(least, most) }, () => random.pick(Object.keys(of).sort())),
@@ -65,10 +65,18 @@ export async function openShop({ request, random }: Stage): Promise<Shop> {
   for (const family of [...good, ...bad])
     await request('RegisterTaskDefinition', {
       family,
-      containerDefinitions: (GOOD[family] ?? BAD[family])!(random),
+      containerDefinitions: (GOOD[family] ?? BAD[family])!(random).map((one, n) =>
+        loaded && n === 0 ? busy(one, random) : one,
+      ),
     })
   const names = Array.from({ length: random.between(1, 2) }, (_, n) => `shop-${n}`)
   return { good, bad, names, standing: new Set() }
+}
+
+/** Of a target of 50 percent: more, less, near, or more at first. */
+const busy = (one: ContainerDefinition, random: Random): ContainerDefinition => {
+  const percent = random.pick(['90', '75', '48', '20', '5', '90 60 5', '95 30 48', '20 90 70'])
+  return { ...one, cpu: 256, environment: [...(one.environment ?? []), ...env({ CPU_PERCENT: percent })] }
 }
 
 const LIMITS: readonly (readonly [number, number])[] = [
@@ -115,15 +123,6 @@ export async function keeper(stage: Stage, shop: Shop): Promise<void> {
   for (let left = random.between(1, 5); left > 0; left--) {
     await scheduler.sleep(random.between(0, random.chance(0.6) ? 30_000 : 200_000))
     await random.pick(random.chance(0.7) ? actions : rarer)(stage, shop, name)
-  }
-}
-
-/** Until somebody answers, or patience ends. */
-async function persist(stage: Stage, ask: () => Promise<Answer>): Promise<Answer> {
-  for (let left = 5; ; left--) {
-    const answer = await ask()
-    if (answer.answer !== 'lost' || left === 0) return answer
-    await stage.scheduler.sleep(stage.random.between(100, 15_000))
   }
 }
 
