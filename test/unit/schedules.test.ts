@@ -72,6 +72,23 @@ describe('firing', () => {
     expect(firingsOf(m.history)).toEqual([1, 2])
   })
 
+  it('runs what was due as it was, though its schedule was updated or made anew before anybody looked', () => {
+    const m = new Machine()
+    const input = (text: string): Wanted => ({ Target: { Input: JSON.stringify({ taskRoleArn: text }) } })
+    m.create(input('first'))
+    m.sleep(70)
+    m.update(input('second'))
+    m.sleep(60)
+    m.do((call) => deleteSchedule({ Name: 'job' }, call))
+    m.create({ ...input('third'), ScheduleExpression: 'rate(1 hour)' })
+    m.pass(30)
+    expect(m.history.map(({ firing, target }) => [(firing - START) / 60_000, target.Input])).toEqual([
+      [1, '{"taskRoleArn":"first"}'],
+      [2, '{"taskRoleArn":"second"}'],
+    ])
+    expect(m.tasks.map(({ overrides }) => overrides?.taskRoleArn)).toEqual(['first', 'second'])
+  })
+
   it('begins at a moment of its window that follows from the firing, in order', () => {
     const m = new Machine()
     m.create({
