@@ -13,13 +13,13 @@ import type { Service, Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import { updateService } from '../operations/services.ts'
 import { slotTaskId } from '../slots.ts'
-import { recording } from './activities.ts'
+import { type Ended, ended, telling } from './activities.ts'
 import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
 import type { Metric, Sample } from './metrics.ts'
 import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
 import { isLive, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
-import { deregistered } from './targets.ts'
+import { deregistering } from './targets.ts'
 
 /** What is to be measured for one scalable target, and of what. */
 export interface Wanted {
@@ -86,12 +86,11 @@ export function* lookAtTarget(
   if (!found) return { reply: { again: false } }
   const { target, service, running } = found
   // A service that is gone takes its target with it.
-  if (!service)
-    return { reply: { again: false }, changes: [saving(target, deregistered(target.record), call)] }
+  if (!service) return { reply: { again: false }, changes: yield* deregistering(target, SERVICE_GONE, call) }
   if (service.status !== 'ACTIVE') return { reply: { again: false } }
   const { activity } = target.record
-  const ended = activity && endOf(activity, service, running.length)
-  if (activity && ended) return yield* ending(target, activity, ended, call)
+  const how = activity && endOf(activity, service, running.length, target.record)
+  if (activity && how) return yield* ending(target, activity, how, call)
   if (activity && !activity.applied) return yield* applying(target, activity, service, call)
 
   const { now } = call.moment
@@ -111,33 +110,35 @@ export function* lookAtTarget(
   return { reply: { again: false }, changes: [saving(target, verdict.target, call)] }
 }
 
-type Ended = Required<Pick<OpenActivity, 'status' | 'message'>>
+const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }
 
-function endOf(activity: OpenActivity, { desiredCount }: Service, running: number): Ended | undefined {
-  if (desiredCount === activity.to) {
-    if (running !== activity.to) return undefined
-    const message = `Successfully set desired count to ${activity.to}. Change successfully fulfilled by ecs.`
+function endOf(
+  { from, to, applied }: OpenActivity,
+  { desiredCount }: Service,
+  running: number,
+  { min, max }: ScalableTarget,
+): Ended | undefined {
+  if (desiredCount === to) {
+    if (running !== to) return undefined
+    const message = `Successfully set desired count to ${to}. Change successfully fulfilled by ecs.`
     return { status: 'Successful', message }
   }
-  if (!activity.applied && desiredCount === activity.from) return undefined
-  return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  if (applied || desiredCount !== from)
+    return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  if (to < min || to > max)
+    return { status: 'Overridden', message: `The bounds were set to ${min} and ${max} by someone else.` }
+  return undefined
 }
 
 function* ending(
   target: Stored<ScalableTarget>,
   activity: OpenActivity,
-  ended: Ended,
+  how: Ended,
   call: Call,
 ): Reading<Decision<{ again: boolean }>> {
   const { activity: _, ...rest } = target.record
-  const record = yield* told({ ...activity, ...ended, endedAt: call.moment.now }, target.record, call)
-  return { reply: { again: true }, changes: [record, saving(target, rest, call)] }
-}
-
-/** The activity's own record, as it is now. */
-function* told(activity: OpenActivity, target: ScalableTarget, call: Call): Reading<Change> {
-  const { key } = keys.scalingActivity(call.scope, target.cluster, target.service, activity)
-  return recording(activity, target, yield* get(key), call)
+  const told = yield* telling(ended(activity, how, call.moment.now), target.record, call)
+  return { reply: { again: true }, changes: [...told, saving(target, rest, call)] }
 }
 
 /** The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. */
@@ -148,8 +149,10 @@ function* applying(
   call: Call,
 ): Reading<Decision<{ again: boolean }>> {
   if (service.desiredCount === activity.to) {
-    const record: ScalableTarget = { ...target.record, activity: { ...activity, applied: true } }
-    return { reply: { again: true }, changes: [saving(target, record, call)] }
+    const { overrode, ...own } = activity
+    const told = overrode ? yield* telling(overrode, target.record, call) : []
+    const record: ScalableTarget = { ...target.record, activity: { ...own, applied: true } }
+    return { reply: { again: true }, changes: [...told, saving(target, record, call)] }
   }
   const { cluster, service: name } = target.record
   const { changes, effects } = yield* updateService(
@@ -175,9 +178,9 @@ function* firing(
     status: fired.fault ? 'Failed' : 'Successful',
     message: fired.fault ?? `Successfully set min capacity to ${min} and max capacity to ${max}`,
   }
-  const boundsSet = yield* told(own, target.record, call)
+  const boundsSet = yield* telling(own, target.record, call)
   if (to === desiredCount)
-    return { reply: { again: true }, changes: [saving(target, fired.target, call), boundsSet] }
+    return { reply: { again: true }, changes: [saving(target, fired.target, call), ...boundsSet] }
   const bound = to === min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
   const begun = yield* begin(
     target,
@@ -185,7 +188,7 @@ function* firing(
     newActivity(desiredCount, to, bound, describing(to), call),
     call,
   )
-  return { reply: { again: true }, changes: [...begun, boundsSet] }
+  return { reply: { again: true }, changes: [...begun, ...boundsSet] }
 }
 
 function* beginning(
@@ -199,7 +202,7 @@ function* beginning(
   return { reply: { again: true }, changes: yield* begin(target, moved(judged, move, seen), activity, call) }
 }
 
-/** The new activity with its target, and then its own record, which its end writes too. What is still open is overridden. */
+/** The new activity with its target, and with it what is still open and so overridden; then their own records, which its end writes too. */
 function* begin(
   target: Stored<ScalableTarget>,
   record: ScalableTarget,
@@ -208,8 +211,8 @@ function* begin(
 ): Reading<Change[]> {
   const { activity: open } = target.record
   const over: Ended = { status: 'Overridden', message: 'A newer scaling activity overrode it.' }
-  const before = open ? [yield* told({ ...open, ...over, endedAt: call.moment.now }, record, call)] : []
-  return [...before, saving(target, { ...record, activity }, call), yield* told(activity, record, call)]
+  const begun = open ? { ...activity, overrode: ended(open, over, call.moment.now) } : activity
+  return [saving(target, { ...record, activity: begun }, call), ...(yield* telling(begun, record, call))]
 }
 
 const describing = (to: number) => `Setting desired count to ${to}.`
