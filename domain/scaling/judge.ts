@@ -57,12 +57,15 @@ export function judge(target: ScalableTarget, seen: Seen): Verdict {
   const out = mayGoOut(target, seen.desired)
   const fewer = mayGoIn(target, seen.desired)
   const views = target.policies.map((policy) => viewOf(policy, target, seen))
+  const agreed = fewer && agreeOnFewer(target, seen)
+  // Together they may come to the count that there is: then nothing of it is kept, for it would be written for ever.
+  const lessens = fewer && fewest(views.filter(isBreachedIn), agreed, target, seen) !== undefined
   const breached = new Map<string, Streak>()
   for (const { policy, breach, leads } of views) {
-    if (!breach || !(leads === 'out' ? out : fewer)) continue
+    if (!breach || !(leads === 'out' ? out : lessens)) continue
     breached.set(policy.name, onward(streakIn(target.breached, policy.name), seen))
   }
-  const low = fewer && agreeOnFewer(target, seen) ? onward(target.low, seen) : undefined
+  const low = agreed && lessens ? onward(target.low, seen) : undefined
   const kept = keeping(target, breached, low)
   const wishes = views.filter((v) => (breached.get(v.policy.name)?.count ?? 0) >= v.points)
   const move = outward(wishes, target, seen) ?? inward(wishes, low, target, seen)
@@ -191,10 +194,20 @@ function inward(
   seen: Seen,
 ): Move | undefined {
   if (seen.deploying || isOn(target.cooldown?.in, seen.now)) return undefined
-  const stepped = wishes
-    .filter((w) => w.leads === 'in')
-    .map((w) => ({ to: w.wish(seen.running), cause: w.cause, seconds: w.seconds }))
-  const tracked = low && low.count >= LOW_POINTS ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
+  return fewest(wishes.filter(isBreachedIn), (low?.count ?? 0) >= LOW_POINTS, target, seen)
+}
+
+const isBreachedIn = ({ breach, leads }: View) => breach && leads === 'in'
+
+/** What these come to, and target tracking if all of it has agreed; `undefined` where that is no fewer. */
+function fewest(
+  wishes: readonly View[],
+  agreed: boolean,
+  target: ScalableTarget,
+  seen: Seen,
+): Move | undefined {
+  const stepped = wishes.map((w) => ({ to: w.wish(seen.running), cause: w.cause, seconds: w.seconds }))
+  const tracked = agreed ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
   // A count that somebody set above the maximum comes down to it first.
