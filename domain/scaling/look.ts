@@ -71,6 +71,15 @@ export interface Observation {
   readonly periodMs: number
   /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
   readonly known?: Scaled | undefined
+  /** It has led to something already: one observation moves a service once. */
+  readonly spent?: boolean | undefined
+}
+
+export interface Looked {
+  /** Something was written: decide again with what is there now. */
+  readonly again: boolean
+  /** By what was observed a scaling activity has begun. */
+  readonly spent?: boolean
 }
 
 /**
@@ -79,9 +88,9 @@ export interface Observation {
  */
 export function* lookAtTarget(
   key: Key,
-  { samples, periodMs, known }: Observation,
+  { samples, periodMs, known, spent }: Observation,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const found = known ?? (yield* read(key, call))
   if (!found) return { reply: { again: false } }
   const { target, service, running } = found
@@ -96,6 +105,7 @@ export function* lookAtTarget(
   const { now } = call.moment
   const fired = fire(target.record, now)
   if (fired) return yield* firing(target, fired, service, call)
+  if (spent) return { reply: { again: false } }
   const seen: Seen = {
     now,
     periodMs,
@@ -135,7 +145,7 @@ function* ending(
   activity: OpenActivity,
   how: Ended,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const { activity: _, ...rest } = target.record
   const told = yield* telling(ended(activity, how, call.moment.now), target.record, call)
   return { reply: { again: true }, changes: [...told, saving(target, rest, call)] }
@@ -147,7 +157,7 @@ function* applying(
   activity: OpenActivity,
   service: Service,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   if (service.desiredCount === activity.to) {
     const { overrode, ...own } = activity
     const told = overrode ? yield* telling(overrode, target.record, call) : []
@@ -168,7 +178,7 @@ function* firing(
   fired: NonNullable<ReturnType<typeof fire>>,
   { desiredCount }: Service,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const { min, max } = fired.target
   const to = fired.fault ? desiredCount : Math.min(max, Math.max(min, desiredCount))
   const cause = `scheduled action name ${fired.name} was triggered`
@@ -197,9 +207,10 @@ function* beginning(
   move: Move,
   seen: Seen,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const activity = newActivity(seen.desired, move.to, move.cause, describing(move.to), call)
-  return { reply: { again: true }, changes: yield* begin(target, moved(judged, move, seen), activity, call) }
+  const changes = yield* begin(target, moved(judged, move, seen), activity, call)
+  return { reply: { again: true, spent: true }, changes }
 }
 
 /** The new activity with its target, and with it what is still open and so overridden; then their own records, which its end writes too. */

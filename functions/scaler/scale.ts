@@ -60,14 +60,16 @@ async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<vo
   for (const [metric, sample] of samples)
     if ('none' in sample) ports.log('debug', 'A metric has no data', { key, metric, why: sample.none })
   let known = wanted.scaled
+  let spent = false
   const decide = (round: number) => () => {
-    const observation = { samples, periodMs, known }
+    const observation = { samples, periodMs, known, spent }
     known = undefined
     return lookAtTarget(key, observation, call(round))
   }
   for (let round = 0; round < ROUNDS; round++) {
-    const { again } = await carryOut(decide(round), ports)
-    if (!again) return
+    const looked = await carryOut(decide(round), ports)
+    if (!looked.again) return
+    spent ||= looked.spent ?? false
   }
 }
 
