@@ -50,9 +50,11 @@ export async function settleScaling(stage: Stage, store: MemoryStore): Promise<v
   }
 }
 
+const MOST = 6
+
 const boundsOf = (random: Random) => {
   const MinCapacity = random.between(0, 2)
-  return { MinCapacity, MaxCapacity: MinCapacity + random.between(0, 4) }
+  return { MinCapacity, MaxCapacity: random.between(MinCapacity, MOST) }
 }
 
 async function register(stage: Stage, service: string): Promise<void> {
@@ -76,11 +78,14 @@ async function suspend(stage: Stage, service: string): Promise<void> {
   )
 }
 
+/** All policies of one service go by one metric: what they want together has an end. */
+const followsWork = (service: string) => service.endsWith('1')
+
 const cooldown = (random: Random) => random.pick([0, 10, 30, 60, 120])
 
 async function track(stage: Stage, service: string): Promise<void> {
   const { random } = stage
-  const ofWork = random.chance(0.4)
+  const ofWork = followsWork(service)
   await persist(stage, () =>
     stage.scaling('PutScalingPolicy', {
       ...target(service),
@@ -111,12 +116,12 @@ async function step(stage: Stage, service: string): Promise<void> {
   const { random, judge } = stage
   const out = random.chance(0.5)
   const PolicyName = `step-${out ? 'out' : 'in'}`
-  const [AdjustmentType, most] = random.pick([
-    ['ChangeInCapacity', 2],
-    ['PercentChangeInCapacity', 60],
-    ['ExactCapacity', 4],
+  // Whatever one side wants is on its side of what the other wants.
+  const [AdjustmentType, ScalingAdjustment] = random.pick([
+    ['ChangeInCapacity', random.between(1, 2) * (out ? 1 : -1)],
+    ['PercentChangeInCapacity', random.between(1, 60) * (out ? 1 : -1)],
+    ['ExactCapacity', out ? MOST : 0],
   ] as const)
-  const sign = out || AdjustmentType === 'ExactCapacity' ? 1 : -1
   await persist(stage, () =>
     stage.scaling('PutScalingPolicy', {
       ...target(service),
@@ -125,10 +130,7 @@ async function step(stage: Stage, service: string): Promise<void> {
       StepScalingPolicyConfiguration: {
         AdjustmentType,
         StepAdjustments: [
-          {
-            [out ? 'MetricIntervalLowerBound' : 'MetricIntervalUpperBound']: 0,
-            ScalingAdjustment: sign * random.between(1, most),
-          },
+          { [out ? 'MetricIntervalLowerBound' : 'MetricIntervalUpperBound']: 0, ScalingAdjustment },
         ],
         Cooldown: cooldown(random),
       },
@@ -136,8 +138,8 @@ async function step(stage: Stage, service: string): Promise<void> {
   )
   const id = judge.targetOf(service)?.id
   if (!id || random.chance(0.2)) return
-  const metric = random.pick(['CPUUtilization', 'CPUUtilization', `queue/${WORK}`])
-  const [side, threshold] = out ? ['above', random.pick([10, 60, 80])] : ['below', random.pick([3, 30, 50])]
+  const metric = followsWork(service) ? `queue/${WORK}` : 'CPUUtilization'
+  const [side, threshold] = out ? ['above', random.pick([60, 80])] : ['below', random.pick([3, 30])]
   const alarm = `${metric} ${side} ${threshold} for ${random.between(1, 4)}`
   await persist(stage, () =>
     stage.scaling('TagResource', {

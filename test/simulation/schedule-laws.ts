@@ -110,7 +110,7 @@ export function newScheduleJudge(
 
   function turn(process: Process, before: Schedule | undefined, record: Schedule): void {
     const last = before && eras.get(before.uid)?.at(-1)
-    if (last) Object.assign(last, { sure: process.since, may: evidence.now() })
+    if (last?.may === NEVER) Object.assign(last, { sure: process.since, may: evidence.now() })
     if (record.gone && before?.uid === record.uid && !process.name.startsWith('api')) {
       const next = firingsOf(record, record.seen).next().value
       if (next !== undefined)
@@ -147,8 +147,8 @@ export function newScheduleJudge(
     if (twins.length > 1) fail('one run for each firing', `${firing} has ${twins.map((r) => r.id)}`)
     const mine = [...eras].find(([uid]) => uid.startsWith(id.slice(-8)))?.[1] ?? []
     const era = mine.find((e) => firing > e.from && firing <= e.may && firesAt(e.schedule, firing))
-    if (!era) return fail('one run for each firing', `${id}: nothing fires at ${secondsOf(firing)}`)
-    if (due >= endOfWindow(era.schedule, firing))
+    if (!era) fail('one run for each firing', `${id}: nothing fires at ${secondsOf(firing)}`)
+    else if (due >= endOfWindow(era.schedule, firing))
       fail('one run for each firing', `${id} begins after its window`)
     const wouldSkip = canonical(run.target).includes('skip"') && decidedAt - due > LATE_MS
     if (wouldSkip !== (run.why?.startsWith('Missed') ?? false))

@@ -49,6 +49,8 @@ export interface Shop {
   readonly good: readonly string[]
   readonly bad: readonly string[]
   readonly names: readonly string[]
+  /** Its services are scaled. */
+  readonly loaded: boolean
   /** Services that were told to be there, until someone may have deleted them. */
   readonly standing: Set<string>
 }
@@ -70,7 +72,7 @@ export async function openShop({ request, random }: Stage, loaded: boolean): Pro
       ),
     })
   const names = Array.from({ length: random.between(1, 2) }, (_, n) => `shop-${n}`)
-  return { good, bad, names, standing: new Set() }
+  return { good, bad, names, loaded, standing: new Set() }
 }
 
 /** Of a target of 50 percent: more, less, near, or more at first. */
@@ -219,8 +221,9 @@ export async function repair(stage: Stage, shop: Shop, store: MemoryStore): Prom
     if (kindOf(key) !== 'service') continue
     const service = record as Service
     if (service.status !== 'ACTIVE') continue
-    const narrow = isNarrow(service)
-    if (!isIll(service) && !(narrow && random.chance(0.5))) continue
+    // What is scaled may become narrow.
+    const narrow = shop.loaded || isNarrow(service)
+    if (!isIll(service) && !(narrow && (shop.loaded || random.chance(0.5)))) continue
     scheduler.say(() => `${service.name} is repaired`)
     const given = random.chance(0.2)
       ? await request('DeleteService', { service: service.name, force: true })
