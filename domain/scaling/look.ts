@@ -3,6 +3,7 @@ import {
   type Decision,
   get,
   getAll,
+  isSame,
   type Key,
   query,
   type Reading,
@@ -50,6 +51,7 @@ export interface Scaled {
   readonly target: Stored<ScalableTarget>
   /** Undefined: there is none any more. */
   readonly service?: Service | undefined
+  readonly serviceRev?: number | undefined
   readonly running: readonly Task[]
 }
 
@@ -62,7 +64,7 @@ function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
-  return { target, service, running }
+  return { target, service, serviceRev: stored?.rev, running }
 }
 
 /** What was observed, and how often that is done. */
@@ -100,7 +102,7 @@ export function* lookAtTarget(
   const { activity } = target.record
   const how = activity && endOf(activity, service, running.length, target.record)
   if (activity && how) return yield* ending(target, activity, how, call)
-  if (activity && !activity.applied) return yield* applying(target, activity, service, call)
+  if (activity && !activity.applied) return yield* applying(found, activity, service, call)
 
   const { now } = call.moment
   const fired = fire(target.record, now)
@@ -151,9 +153,12 @@ function* ending(
   return { reply: { again: true }, changes: [...told, saving(target, rest, call)] }
 }
 
-/** The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. */
+/**
+ * The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. Only where
+ * the service is still as it was read, and then the target: whoever slept in between would set a count of the past.
+ */
 function* applying(
-  target: Stored<ScalableTarget>,
+  { target, serviceRev }: Scaled,
   activity: OpenActivity,
   service: Service,
   call: Call,
@@ -165,11 +170,13 @@ function* applying(
     return { reply: { again: true }, changes: [...told, saving(target, record, call)] }
   }
   const { cluster, service: name } = target.record
-  const { changes, effects } = yield* updateService(
-    { cluster, service: name, desiredCount: activity.to },
-    call,
-  )
-  return { reply: { again: true }, ...(changes && { changes }), ...(effects && { effects }) }
+  const asked = { cluster, service: name, desiredCount: activity.to }
+  const { changes = [], effects = [] } = yield* updateService(asked, call)
+  const now = yield* get(target.key)
+  const key = keys.service(call.scope, cluster, name)
+  const same = changes.some((change) => isSame(change.key, key) && change.expect === serviceRev)
+  if (!same || now?.rev !== target.rev) return { reply: { again: true } }
+  return { reply: { again: true }, changes, effects }
 }
 
 /** A scheduled action sets bounds, and the count where it lies outside of them. */

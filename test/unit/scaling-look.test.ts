@@ -12,7 +12,7 @@ import { samplesOf } from '../../domain/scaling/samples.ts'
 import { tagResource } from '../../domain/scaling/tags.ts'
 import { deregisterScalableTarget } from '../../domain/scaling/targets.ts'
 import { ScaledShop, SHOP } from './scaling-shop.ts'
-import { apply, decide, NOON, newCall, scope, settle } from './support.ts'
+import { apply, asleep, decide, NOON, newCall, scope, settle } from './support.ts'
 
 const MINUTE = 60_000
 
@@ -174,6 +174,27 @@ describe('a scaling activity', () => {
     expect(shop.activities()).toMatchObject([
       { StatusCode: 'Overridden', StatusMessage: 'The bounds were set to 1 and 3 by someone else.' },
     ])
+  })
+
+  test('is not carried out late, wherever the pass that would has slept, over counts that others have set since', () => {
+    let slept = true
+    for (let after = 0; slept; after++) {
+      slept = false
+      const shop = new Scaling(2)
+      shop.register()
+      shop.track(50)
+      for (const minute of [1, 2]) shop.pass(minute, { cpu: 80 })
+      shop.die(3, 80, 2)
+      const looking = lookAtTarget(shop.targetKey, { samples: new Map(), periodMs: MINUTE }, newCall()())
+      const late = asleep(looking, after, () => {
+        slept = true
+        shop.pass(4, { cpu: 80 })
+        expect(shop.service.desiredCount).toBe(4)
+        shop.ask(updateService, { cluster: 'demo', service: 'shop', desiredCount: 2 })
+      })
+      for (const change of decide(late, shop.records).changes ?? []) apply(change, shop.records)
+      expect([after, shop.service.desiredCount]).toEqual([after, slept ? 2 : 4])
+    }
   })
 
   test('ends with its target', () => {
