@@ -42,6 +42,9 @@ const MINUTE = 60_000
 /** Longer than pulls, graces and placement take. */
 const QUIET_MS = 100 * MINUTE
 
+/** Every tenth story has schedules or scaling: they take their time. */
+export const isTimed = (seed: number): boolean => seed % 10 === 3
+
 /** One story from its seed: clients, workers, sweeper and door in a faulty world, then quiet, then rest. */
 export async function play(
   seed: number,
@@ -160,7 +163,7 @@ function newStory(
   { breakage = {}, traced = false }: { breakage?: Breakage; traced?: boolean },
 ) {
   const random = randomOf(seed)
-  const mood = moodOf(random, seed % 5 === 3)
+  const mood = moodOf(random, isTimed(seed))
   const scheduler = newScheduler(random, mood.faults, { start: START, traced })
   const store = memoryStore({
     now: scheduler.now,

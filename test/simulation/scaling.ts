@@ -14,22 +14,25 @@ const target = (service: string) => ({
   ScalableDimension: 'ecs:service:DesiredCount',
 })
 
-type Action = (stage: Stage, service: string) => Promise<void>
-const actions: Action[] = [register, track, track, step, step, act, act, suspend, suspend]
+/** All policies of one service go by one metric, so that what they want together has an end: its queue's depth, or its CPU. */
+type Action = (stage: Stage, service: string, followsWork: boolean) => Promise<void>
+const actions: Action[] = [register, track, track, step, step, act, act, suspend, suspend, suspend]
 const rarer: Action[] = [unput, unact, deregister, activities]
 
 /** One who has services scaled, as soon as they are there. */
 export async function scaler(stage: Stage, shop: Shop): Promise<void> {
   const { random, scheduler } = stage
+  const working = shop.names.filter(() => random.chance(0.5))
   for (let left = 20; left > 0 && !shop.names.some(stage.judge.serviceNamed); left--)
     await scheduler.sleep(2_000)
   for (const service of shop.names) {
     await register(stage, service)
-    await random.pick([track, track, step])(stage, service)
+    await random.pick([track, track, step])(stage, service, working.includes(service))
   }
   for (let left = random.between(1, 6); left > 0; left--) {
     await scheduler.sleep(random.between(0, random.chance(0.6) ? 30_000 : 150_000))
-    await random.pick(random.chance(0.8) ? actions : rarer)(stage, random.pick(shop.names))
+    const service = random.pick(shop.names)
+    await random.pick(random.chance(0.8) ? actions : rarer)(stage, service, working.includes(service))
   }
 }
 
@@ -68,9 +71,9 @@ async function register(stage: Stage, service: string): Promise<void> {
 async function suspend(stage: Stage, service: string): Promise<void> {
   const { random } = stage
   const SuspendedState = {
-    DynamicScalingInSuspended: random.chance(0.3),
-    DynamicScalingOutSuspended: random.chance(0.3),
-    ScheduledScalingSuspended: random.chance(0.2),
+    DynamicScalingInSuspended: random.chance(0.5),
+    DynamicScalingOutSuspended: random.chance(0.5),
+    ScheduledScalingSuspended: random.chance(0.3),
   }
   const bounds = random.chance(0.3) ? boundsOf(random) : {}
   await persist(stage, () =>
@@ -78,22 +81,18 @@ async function suspend(stage: Stage, service: string): Promise<void> {
   )
 }
 
-/** All policies of one service go by one metric: what they want together has an end. */
-const followsWork = (service: string) => service.endsWith('1')
-
 const cooldown = (random: Random) => random.pick([0, 10, 30, 60, 120])
 
-async function track(stage: Stage, service: string): Promise<void> {
+async function track(stage: Stage, service: string, followsWork: boolean): Promise<void> {
   const { random } = stage
-  const ofWork = followsWork(service)
   await persist(stage, () =>
     stage.scaling('PutScalingPolicy', {
       ...target(service),
       PolicyName: random.pick(['one', 'two']),
       PolicyType: 'TargetTrackingScaling',
       TargetTrackingScalingPolicyConfiguration: {
-        TargetValue: ofWork ? random.pick([1, 5, 20]) : 50,
-        ...(ofWork
+        TargetValue: followsWork ? random.pick([1, 5, 20]) : 50,
+        ...(followsWork
           ? {
               CustomizedMetricSpecification: {
                 Namespace: 'AWS/SQS',
@@ -112,7 +111,7 @@ async function track(stage: Stage, service: string): Promise<void> {
 }
 
 /** With its alarm, or without. */
-async function step(stage: Stage, service: string): Promise<void> {
+async function step(stage: Stage, service: string, followsWork: boolean): Promise<void> {
   const { random, judge } = stage
   const out = random.chance(0.5)
   const PolicyName = `step-${out ? 'out' : 'in'}`
@@ -138,7 +137,7 @@ async function step(stage: Stage, service: string): Promise<void> {
   )
   const id = judge.targetOf(service)?.id
   if (!id || random.chance(0.2)) return
-  const metric = followsWork(service) ? `queue/${WORK}` : 'CPUUtilization'
+  const metric = followsWork ? `queue/${WORK}` : 'CPUUtilization'
   const [side, threshold] = out ? ['above', random.pick([60, 80])] : ['below', random.pick([3, 30])]
   const alarm = `${metric} ${side} ${threshold} for ${random.between(1, 4)}`
   await persist(stage, () =>
@@ -183,11 +182,11 @@ async function unact(stage: Stage, service: string): Promise<void> {
 }
 
 /** And often registered again. */
-async function deregister(stage: Stage, service: string): Promise<void> {
+async function deregister(stage: Stage, service: string, followsWork: boolean): Promise<void> {
   await persist(stage, () => stage.scaling('DeregisterScalableTarget', target(service)))
   if (stage.random.chance(0.3)) return
   await register(stage, service)
-  await track(stage, service)
+  await track(stage, service, followsWork)
 }
 
 async function activities(stage: Stage, service: string): Promise<void> {
