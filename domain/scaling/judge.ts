@@ -125,9 +125,11 @@ function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, runn
   const breach = alarm !== undefined && 'value' in sample && isBreached(alarm, sample.value)
   const step = breach ? stepOf(config, alarm, sample.value) : undefined
   const wish = (capacity: number) => (step ? adjusted(config, step, capacity) : capacity)
+  // A share of nothing is nothing: it neither adds, nor takes away what has yet to start. An exact count may be what there is.
+  const counts = config.AdjustmentType === 'ExactCapacity' || wish(running) !== running
   return {
     policy,
-    breach: step !== undefined,
+    breach: step !== undefined && counts,
     leads: wish(running) > running ? 'out' : 'in',
     points: alarm?.periods ?? 1,
     cause: `monitor alarm of tag slipway:alarm:${policy.name} in state ALARM triggered policy ${policy.name}`,

@@ -313,6 +313,14 @@ describe('step scaling', () => {
     expect(line.target).toBe(before)
   })
 
+  test('a share of no tasks leaves alone what has yet to start', () => {
+    const share = { ...add([[0, undefined, 20]]), AdjustmentType: 'PercentChangeInCapacity' as const }
+    const tags = { 'slipway:alarm:steps': 'queue/jobs above 60' }
+    const line = new Timeline(target([queue(5), steps(share)], { min: 0, tags }), 0)
+    line.startsAtOnce = false
+    expect([1, 2, 3, 4].map(() => line.minute({ 'queue jobs': 100 }))).toEqual([1, 1, 1, 1])
+  })
+
   test('in its cooldown only a larger step goes further, by the difference', () => {
     const plan = add([
       [0, 10, 1],
