@@ -190,6 +190,22 @@ export const clockBreakages: Record<string, Broken> = {
       },
     })),
   },
+  'a cooldown is not waited for': {
+    caughtBy: 'a step has its time',
+    ports: store('scaler', ({ get, write }, { store: truth }) => ({
+      get: async (keys) =>
+        (await get(keys)).map((one) => {
+          if (!one || !isScalableTarget(one.key)) return one
+          const { cooldown: _, ...record } = one.record as ScalableTarget
+          return { ...one, record }
+        }),
+      write(one) {
+        const before = truth.get([one.key])[0]?.record as ScalableTarget | undefined
+        if (!isScalableTarget(one.key) || !before?.cooldown) return write(one)
+        return write({ ...one, record: { cooldown: before.cooldown, ...(one.record as ScalableTarget) } })
+      },
+    })),
+  },
   'what was not measured counts as zero': {
     caughtBy: 'no data moves nothing',
     ports: unmeasured,

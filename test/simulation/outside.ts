@@ -87,7 +87,7 @@ function newWork({ scheduler, random, hands }: Pick<OutsideOptions, 'scheduler' 
       for (const now = scheduler.now(); at < now; ) {
         if (at >= until) {
           perSecond = silent || random.chance(0.4) ? 0 : random.next() * random.pick([1, 10])
-          away = !silent && random.chance(0.1)
+          away = !silent && random.chance(0.2)
           until = at + random.between(10_000, 200_000)
         }
         if (silent) perSecond = 0

@@ -121,7 +121,6 @@ export async function play(
       judgeRest(judge, scene())
       return judge.fail('comes to rest', busy ?? 'it does not stay at rest')
     }
-    if (site.count.lastScaled >= since) judge.fail('rest is silent', 'the scaler wrote for nothing')
     if (site.count.lastSender >= since) judge.fail('rest is silent', 'a wake was sent for nothing')
     await judgeLists(
       stage,
@@ -129,7 +128,7 @@ export async function play(
     )
     judgeServices(judge, scene())
     judgeSchedules(judge, scene())
-    judgeScaling(judge, scene())
+    judgeScaling(judge, scene(), site.count.lastScaled >= since)
     judgeRest(judge, scene())
     over = true
   }

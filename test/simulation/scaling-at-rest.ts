@@ -4,6 +4,7 @@ import type { Scene } from './at-rest.ts'
 import type { Judge } from './invariants.ts'
 import { WORK } from './outside.ts'
 import { isScalableTarget, queueIn } from './scaling-laws.ts'
+import { isStalled } from './services.ts'
 import { servicesOf } from './services-at-rest.ts'
 import type { MemoryStore } from './store.ts'
 
@@ -15,9 +16,6 @@ const targetsIn = (store: MemoryStore) =>
 
 const serviceOf = ({ service }: ScalableTarget, store: MemoryStore): Service | undefined =>
   servicesOf(store).find(({ record }) => record.name === service && record.status !== 'INACTIVE')?.record
-
-/** What failed and is not filled up has fewer tasks than its count for ever: what waits for them waits. */
-const isStalled = (service: Service | undefined) => service?.deployments[0]?.rolloutState === 'FAILED'
 
 /** What scaling still has to do, in words. */
 export function unrestOfScaling({ store, outside }: Scene): string | undefined {
@@ -44,16 +42,21 @@ const isFollowing = (target: ScalableTarget) =>
   target.policies.every((policy) => policy.tracking && queueIn(policy, target) === WORK) &&
   target.policies.some(({ tracking }) => !tracking?.DisableScaleIn)
 
-/** At rest: the Laws about scaling as a whole. */
-export function judgeScaling(judge: Judge, { store, outside }: Scene): void {
+/** At rest: the Laws about scaling as a whole; `wrote`: the scaler has not stopped to write. */
+export function judgeScaling(judge: Judge, { store, outside }: Scene, wrote: boolean): void {
   const targets = targetsIn(store)
+  const stalled = targets
+    .map((target) => serviceOf(target, store))
+    .some((service) => service && isStalled(service))
+  if (wrote && !stalled) judge.fail('rest is silent', 'the scaler wrote for nothing')
   const open = new Set(targets.flatMap(({ activity }) => activity?.id ?? []))
   for (const { id, status } of judge.activities.values())
     if (status === 'InProgress' && !open.has(id)) judge.fail('each activity ends', `${id} never did`)
   for (const target of targets) {
     const service = serviceOf(target, store)
-    if (!isFollowing(target) || target.suspended.in || isStalled(service) || outside.depth() > 0) continue
-    if (service && service.desiredCount > target.min)
+    if (!isFollowing(target) || target.suspended.in || !service || isStalled(service) || outside.depth() > 0)
+      continue
+    if (service.desiredCount > target.min)
       judge.fail('the count is as the work', `${service.name} has no work and ${service.desiredCount} tasks`)
   }
 }

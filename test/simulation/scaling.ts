@@ -97,7 +97,7 @@ async function track(stage: Stage, service: string, followsWork: boolean): Promi
               CustomizedMetricSpecification: {
                 Namespace: 'AWS/SQS',
                 MetricName: 'ApproximateNumberOfMessagesVisible',
-                Dimensions: [{ Name: 'QueueName', Value: random.chance(0.95) ? WORK : 'nowhere' }],
+                Dimensions: [{ Name: 'QueueName', Value: random.chance(0.85) ? WORK : 'nowhere' }],
                 Statistic: 'Average',
               },
             }

@@ -230,7 +230,7 @@ export async function repair(stage: Stage, shop: Shop, store: MemoryStore): Prom
       : await request('UpdateService', {
           service: service.name,
           taskDefinition: random.pick(shop.good),
-          ...(isIll(service) && { forceNewDeployment: true }),
+          ...((isIll(service) || isStalled(service)) && { forceNewDeployment: true }),
           ...(narrow && { deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 200 } }),
         })
     if (given.answer !== 'given')
@@ -241,6 +241,9 @@ export async function repair(stage: Stage, shop: Shop, store: MemoryStore): Prom
 /** A deployment of it, or what it would go back to, can not stay healthy. */
 const isIll = ({ deployments, completed }: Service): boolean =>
   [...deployments, ...(completed ? [completed] : [])].some(({ definition }) => !isGood(familyOf(definition)))
+
+/** What failed and is not filled up has fewer tasks than its count for ever: what waits for them waits. */
+export const isStalled = ({ deployments }: Service): boolean => deployments[0]?.rolloutState === 'FAILED'
 
 const familyOf = (definition: string) => definition.slice(0, definition.lastIndexOf(':'))
 
