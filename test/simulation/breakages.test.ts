@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { breakages } from './breakages.ts'
 import { clockBreakages } from './clock-breakages.ts'
-import type { Violation } from './invariants.ts'
+import type { Violation } from './laws.ts'
 import { isTimed, play } from './play.ts'
 
 /** Seeds in which each breakage must show; those of schedules and scaling in the stories that have some. */

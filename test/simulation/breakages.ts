@@ -6,7 +6,7 @@ import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { clockBreakages } from './clock-breakages.ts'
 import type { Breakage, Site } from './functions.ts'
-import type { Invariant } from './invariants.ts'
+import type { Invariant } from './laws.ts'
 import type { Process } from './scheduler.ts'
 
 /** Slipway broken on purpose, and the invariant that must tell. */

@@ -14,7 +14,8 @@ import {
   sweepOnce,
 } from './functions.ts'
 import { newGateways, withTimers } from './gateways.ts'
-import { newJudge, tasksOf, type Violation } from './invariants.ts'
+import { newJudge, tasksOf } from './invariants.ts'
+import type { Violation } from './laws.ts'
 import { calmDown, moodOf } from './moods.ts'
 import { newOutside } from './outside.ts'
 import { newQueue, type SimulatedQueue } from './queue.ts'

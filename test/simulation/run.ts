@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { invariants } from './invariants.ts'
+import { invariants } from './laws.ts'
 import { isTimed, play } from './play.ts'
 
 const HELP = `npm run simulate -- [--seeds N] [--seed K] [--timed]

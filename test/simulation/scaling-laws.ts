@@ -1,5 +1,5 @@
-import type { Change, Stored } from '../../domain/decision.ts'
-import { kindOf, servicePartition } from '../../domain/keys.ts'
+import type { Change, Key, Stored } from '../../domain/decision.ts'
+import { kindOf, SCALING_ACTIVITIES, scalableTarget, servicePartition } from '../../domain/keys.ts'
 import type { Service, Task } from '../../domain/model.ts'
 import type { TaskName, Usage } from '../../domain/ports.ts'
 import { parseAlarm } from '../../domain/scaling/alarm-tags.ts'
@@ -30,8 +30,10 @@ interface Sight {
   readonly depths: Map<string, number | undefined>
 }
 
-export const isScalableTarget = ({ sk }: { sk: string }) => sk === 'scaling'
-export const isActivity = ({ sk }: { sk: string }) => sk.startsWith('scaled#')
+const SCOPE = { account: '000000000000', region: 'us-east-1' }
+const TARGET = scalableTarget(SCOPE, '', '').sk
+export const isScalableTarget = ({ sk }: Key) => sk === TARGET
+export const isActivity = ({ sk }: Key) => sk.startsWith(SCALING_ACTIVITIES)
 const isScaler = ({ name }: Process) => name.startsWith('scaler')
 
 export function newScalingJudge(
@@ -167,7 +169,6 @@ export function newScalingJudge(
   }
 }
 
-const SCOPE = { account: '000000000000', region: 'us-east-1' }
 const isOf = (task: Task | undefined, pk: string) =>
   task?.service !== undefined && servicePartition(SCOPE, task.cluster, task.service) === pk
 

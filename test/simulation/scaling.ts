@@ -1,8 +1,8 @@
-import * as keys from '../../domain/keys.ts'
 import type { ScalableTarget } from '../../domain/scaling/model.ts'
 import { persist, type Stage } from './clients.ts'
 import { WORK } from './outside.ts'
 import type { Random } from './random.ts'
+import { isScalableTarget } from './scaling-laws.ts'
 import type { Shop } from './services.ts'
 import type { MemoryStore } from './store.ts'
 
@@ -39,7 +39,7 @@ export async function scaler(stage: Stage, shop: Shop): Promise<void> {
 /** Scheduled actions that would go on for ever go. */
 export async function settleScaling(stage: Stage, store: MemoryStore): Promise<void> {
   for (const { key, record } of store.all()) {
-    if (key.sk !== keys.scalableTarget({ account: '', region: '' }, '', '').sk) continue
+    if (!isScalableTarget(key)) continue
     const { service, actions, gone } = record as ScalableTarget
     for (const { name, schedule } of gone ? [] : actions) {
       if (!schedule.startsWith('cron')) continue

@@ -1,4 +1,4 @@
-import { kindOf } from '../../domain/keys.ts'
+import { kindOf, RUNS } from '../../domain/keys.ts'
 import type { Run, Schedule } from '../../domain/schedules/model.ts'
 import type { Scene } from './at-rest.ts'
 import { type Judge, tasksOf } from './invariants.ts'
@@ -39,7 +39,7 @@ export function judgeSchedules(judge: Judge, { store, now, outside, runsAsked }:
       judge.fail('each firing has its run', `${id} was asked for, and is none`)
   const tasks = tasksOf(store).map(({ record }) => record)
   for (const run of runs) {
-    const mine = tasks.filter((task) => task.run?.sk === `run#${run.id}`).map(({ id }) => id)
+    const mine = tasks.filter((task) => task.run?.sk === `${RUNS}${run.id}`).map(({ id }) => id)
     if (mine.sort().join() !== [...(run.tasks ?? [])].sort().join())
       judge.fail('one run for each firing', `${run.id} says it has ${run.tasks}: ${mine}`)
     judgeLetter(
