@@ -9,6 +9,7 @@ import { clientError, clusterNotFound, invalidParameter, Refusal, unsupported } 
 import * as keys from '../keys.ts'
 import type { Cluster, Service, ServiceRevision, TaskDefinitionRecord } from '../model.ts'
 import { canonical, hash } from '../moment.ts'
+import { wakingTarget } from '../scaling/resource.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import { notingZero } from '../zero.ts'
 import type { Call } from './call.ts'
@@ -157,14 +158,18 @@ export function* updateService(
   const revisionKey = keys.serviceRevision(scope, service.cluster, service.name, revisionId)
   const left = wanted && (yield* get<ServiceRevision>(revisionKey))
   const [view] = yield* viewsOf([service], scope)
+  const stores = storing(stored, service, call, [
+    ...(wanted ? [{ key: revisionKey, expect: left?.rev ?? ('absent' as const), record: wanted }] : []),
+    ...changes,
+  ])
+  // At zero its scalable target rests.
+  const woken = before.desiredCount === 0 && service.desiredCount > 0 ? yield* wakingTarget(stored.key) : []
   return {
     reply: {
       service: serviceAnswer(wanted ? withRevision(view!, wanted) : view!, scope, { tags: false }),
     },
-    ...storing(stored, service, call, [
-      ...(wanted ? [{ key: revisionKey, expect: left?.rev ?? ('absent' as const), record: wanted }] : []),
-      ...changes,
-    ]),
+    ...stores,
+    effects: [...(stores.effects ?? []), ...woken],
   }
 }
 
@@ -280,14 +285,9 @@ export function storing(
   const list = keys.liveService(scope, service.cluster, service.name)
   const due = dueOf(stored?.due, true, moment.now)
   const record = notingZero(stored?.record, service, moment.now)
-  // The scalable target of a service at zero rests until it is woken (domain/scaling/look).
-  const leavesZero = stored?.record.desiredCount === 0 && service.desiredCount > 0
   return {
     changes: [...before, { key, expect, record, list, due }],
-    effects: [
-      { effect: 'wake', wake: { key, look: (stored?.rev ?? 0) + 1 } },
-      ...(leavesZero ? [{ effect: 'wake' as const, wake: { key: keys.scalableTargetOf(key) } }] : []),
-    ],
+    effects: [{ effect: 'wake', wake: { key, look: (stored?.rev ?? 0) + 1 } }],
   }
 }
 

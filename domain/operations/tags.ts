@@ -13,6 +13,7 @@ import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
+import { wakingTarget } from '../scaling/resource.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { judgeServiceTags } from './service-rules.ts'
@@ -33,7 +34,7 @@ export function* tagResource(
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
   if (keys.kindOf(stored.key) === 'service') judgeServiceTags(tags)
-  return { reply: {}, ...retagged(stored, tags, moment) }
+  return { reply: {}, ...(yield* retagged(stored, tags, moment)) }
 }
 
 /** Keys that are not there are ignored. */
@@ -45,7 +46,8 @@ export function* untagResource(
   refuseStopped(stored.record)
   const present = stored.record.tags ?? []
   const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
-  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags, moment) }
+  if (tags.length === present.length) return { reply: {} }
+  return { reply: {}, ...(yield* retagged(stored, tags, moment)) }
 }
 
 export function* listTagsForResource(
@@ -60,20 +62,18 @@ export function* listTagsForResource(
  * A task in motion is being looked at under its last revision: whoever writes another takes the looks over. A service's tags
  * say where its requests come in: it is looked at though it rests.
  */
-function retagged(
+function* retagged(
   { key, rev, record, list, due: before }: Stored<Tagged>,
   tags: Tag[],
   { now }: Moment,
-): Omit<Decision<unknown>, 'reply'> {
+): Reading<Omit<Decision<unknown>, 'reply'>> {
   const due = keys.kindOf(key) === 'service' ? dueOf(before, true, now) : before
   return {
     changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
     effects: [
       ...(due === undefined ? [] : [{ effect: 'wake' as const, wake: { key, look: rev + 1 } }]),
       // They say what it is scaled by, too.
-      ...(keys.kindOf(key) === 'service'
-        ? [{ effect: 'wake' as const, wake: { key: keys.scalableTargetOf(key) } }]
-        : []),
+      ...(keys.kindOf(key) === 'service' ? yield* wakingTarget(key) : []),
     ],
   }
 }

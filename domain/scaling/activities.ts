@@ -1,4 +1,4 @@
-import { type Change, type Decision, getAll, list, query, type Reading, type Stored } from '../decision.ts'
+import { type Change, type Decision, get, getAll, list, query, type Reading } from '../decision.ts'
 import { unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Call } from '../operations/call.ts'
@@ -80,18 +80,31 @@ function* ofAll(after: string | undefined, limit: number, { scope }: Call): Read
   return { items: found.flatMap((one) => (one ? [one.record] : [])), next: page.next }
 }
 
-/** The change that begins an activity's record, or says how it ended. */
-export function recording(
-  activity: OpenActivity,
-  { cluster, service }: Resource,
-  stored: Pick<Stored, 'rev'> | undefined,
-  { scope, moment }: Call,
-): Change<Listed> {
-  const { from: _, to: __, applied: ___, ...shown } = activity
-  return {
-    ...keys.scalingActivity(scope, cluster, service, activity),
+/** An activity that is over, and how. */
+export type Ended = Required<Pick<OpenActivity, 'status' | 'message'>>
+
+export const ended = (activity: OpenActivity, how: Ended, now: number): OpenActivity => ({
+  ...activity,
+  ...how,
+  endedAt: now,
+})
+
+/**
+ * Its own record, as it is now, and before that the one of what it overrode. What was told to have ended is not told
+ * again: whoever died on the way to the target's record ends it once more, later and perhaps otherwise.
+ */
+export function* telling(activity: OpenActivity, resource: Resource, call: Call): Reading<Change[]> {
+  const { overrode, from: _, to: __, applied: ___, ...shown } = activity
+  const before = overrode ? yield* telling(overrode, resource, call) : []
+  const { cluster, service } = resource
+  const place = keys.scalingActivity(call.scope, cluster, service, activity)
+  const stored = yield* get<Listed>(place.key)
+  if (stored?.record.endedAt !== undefined) return before
+  const change: Change<Listed> = {
+    ...place,
     expect: stored?.rev ?? 'absent',
     record: { ...shown, cluster, service },
-    ttl: Math.ceil(moment.now / 1_000) + KEEP_S,
+    ttl: Math.ceil(call.moment.now / 1_000) + KEEP_S,
   }
+  return [...before, change]
 }

@@ -91,7 +91,7 @@ const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max
 /** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
   const { calm: before, ...rest } = target
-  const few = demand ? enough(target, demand) : desired
+  const few = demand && mayGoIn(target, desired) ? enough(target, demand) : desired
   if (few >= desired) return before ? rest : target
   const going = before && before.most < desired ? before : undefined
   const calm: Calm = {
@@ -135,12 +135,15 @@ function byPolicies(target: ScalableTarget, seen: Measured): Verdict {
   const out = mayGoOut(target, seen.desired)
   const fewer = mayGoIn(target, seen.desired)
   const views = target.policies.map((policy) => viewOf(policy, target, seen))
+  const agreed = fewer && agreeOnFewer(target, seen)
+  // Together they may come to the count that there is: then nothing of it is kept, for it would be written for ever.
+  const lessens = fewer && fewest(views.filter(isBreachedIn), agreed, target, seen) !== undefined
   const breached = new Map<string, Streak>()
   for (const { policy, breach, leads } of views) {
-    if (!breach || !(leads === 'out' ? out : fewer)) continue
+    if (!breach || !(leads === 'out' ? out : lessens)) continue
     breached.set(policy.name, onward(streakIn(target.breached, policy.name), seen))
   }
-  const low = fewer && agreeOnFewer(target, seen) ? onward(target.low, seen) : undefined
+  const low = agreed && lessens ? onward(target.low, seen) : undefined
   const kept = keeping(target, breached, low)
   const wishes = views.filter((v) => (breached.get(v.policy.name)?.count ?? 0) >= v.points)
   const move = outward(wishes, target, seen) ?? inward(wishes, low, target, seen)
@@ -200,9 +203,11 @@ function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, runn
   const breach = alarm !== undefined && 'value' in sample && isBreached(alarm, sample.value)
   const step = breach ? stepOf(config, alarm, sample.value) : undefined
   const wish = (capacity: number) => (step ? adjusted(config, step, capacity) : capacity)
+  // A share of nothing is nothing: it neither adds, nor takes away what has yet to start. An exact count may be what there is.
+  const counts = config.AdjustmentType === 'ExactCapacity' || wish(running) !== running
   return {
     policy,
-    breach: step !== undefined,
+    breach: step !== undefined && counts,
     leads: wish(running) > running ? 'out' : 'in',
     points: alarm?.periods ?? 1,
     cause: `monitor alarm of tag slipway:alarm:${policy.name} in state ALARM triggered policy ${policy.name}`,
@@ -269,10 +274,20 @@ function inward(
   seen: Measured,
 ): Move | undefined {
   if (seen.deploying || isOn(target.cooldown?.in, seen.now)) return undefined
-  const stepped = wishes
-    .filter((w) => w.leads === 'in')
-    .map((w) => ({ to: w.wish(seen.running), cause: w.cause, seconds: w.seconds }))
-  const tracked = low && low.count >= LOW_POINTS ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
+  return fewest(wishes.filter(isBreachedIn), (low?.count ?? 0) >= LOW_POINTS, target, seen)
+}
+
+const isBreachedIn = ({ breach, leads }: View) => breach && leads === 'in'
+
+/** What these come to, and target tracking if all of it has agreed; `undefined` where that is no fewer. */
+function fewest(
+  wishes: readonly View[],
+  agreed: boolean,
+  target: ScalableTarget,
+  seen: Measured,
+): Move | undefined {
+  const stepped = wishes.map((w) => ({ to: w.wish(seen.running), cause: w.cause, seconds: w.seconds }))
+  const tracked = agreed ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
   // Where it is known what is asked of the service, only that lets it go to zero.

@@ -3,6 +3,7 @@ import {
   type Decision,
   get,
   getAll,
+  isSame,
   type Key,
   query,
   type Reading,
@@ -14,7 +15,7 @@ import type { Call } from '../operations/call.ts'
 import { updateService } from '../operations/services.ts'
 import type { QueueDepth } from '../ports.ts'
 import { slotTaskId } from '../slots.ts'
-import { recording } from './activities.ts'
+import { type Ended, ended, telling } from './activities.ts'
 import { alarmOf } from './alarm-tags.ts'
 import { type Demand, demandOf } from './demand.ts'
 import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
@@ -23,7 +24,7 @@ import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
 import { isLive, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
 import { followingOf } from './service-tags.ts'
-import { deregistered } from './targets.ts'
+import { deregistering } from './targets.ts'
 
 /** What is to be observed for one scalable target, and of what. */
 export interface Wanted {
@@ -74,6 +75,7 @@ export interface Scaled {
   readonly target: Stored<ScalableTarget>
   /** Undefined: there is none any more. */
   readonly service?: Service | undefined
+  readonly serviceRev?: number | undefined
   readonly running: readonly Task[]
   /** Where it may go to zero and a route leads to it: what its gateways say. */
   readonly leases?: readonly GatewayLease[] | undefined
@@ -89,7 +91,7 @@ function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
   const leases = service && min === 0 ? yield* leasesOf(key, service, scope) : undefined
-  return { target, service, running, leases }
+  return { target, service, serviceRev: stored?.rev, running, leases }
 }
 
 /** Of those who go by its route; `undefined` where none leads to it. */
@@ -115,6 +117,15 @@ export interface Observation {
   readonly startS: number
   /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
   readonly known?: Scaled | undefined
+  /** It has led to something already: one observation moves a service once. */
+  readonly spent?: boolean | undefined
+}
+
+export interface Looked {
+  /** Something was written: decide again with what is there now. */
+  readonly again: boolean
+  /** By what was observed a scaling activity has begun. */
+  readonly spent?: boolean
 }
 
 /** What is asked of the service, by what its gateways and its queues say. */
@@ -142,26 +153,22 @@ function demandIn(
  * One decision about one scalable target. A scaling activity is stored with its target before the service's count is set
  * and is over when as many run, each found again after any crash: what was begun is finished before anything else is.
  */
-export function* lookAtTarget(
-  key: Key,
-  observed: Observation,
-  call: Call,
-): Reading<Decision<{ again: boolean }>> {
+export function* lookAtTarget(key: Key, observed: Observation, call: Call): Reading<Decision<Looked>> {
   const found = observed.known ?? (yield* read(key, call))
   if (!found) return { reply: { again: false } }
   const { target, service, running } = found
   // A service that is gone takes its target with it.
-  if (!service)
-    return { reply: { again: false }, changes: [saving(target, deregistered(target.record), call)] }
+  if (!service) return { reply: { again: false }, changes: yield* deregistering(target, SERVICE_GONE, call) }
   if (service.status !== 'ACTIVE') return { reply: { again: false } }
   const { activity } = target.record
-  const ended = activity && endOf(activity, service, running.length)
-  if (activity && ended) return yield* ending(target, activity, ended, call)
-  if (activity && !activity.applied) return yield* applying(target, activity, service, call)
+  const how = activity && endOf(activity, service, running.length, target.record)
+  if (activity && how) return yield* ending(target, activity, how, call)
+  if (activity && !activity.applied) return yield* applying(found, activity, service, call)
 
   const { now } = call.moment
   const fired = fire(target.record, now)
   if (fired) return yield* firing(target, fired, service, call)
+  if (observed.spent) return { reply: { again: false } }
   const seen: Seen = {
     now,
     periodMs: observed.periodMs,
@@ -173,7 +180,7 @@ export function* lookAtTarget(
     idleMs: followingOf(service.tags).idleMs,
   }
   const verdict = judge(target.record, seen)
-  if (verdict.move) return yield* beginning(target, verdict.target, verdict.move, seen, call)
+  if (verdict.move) return yield* beginning(found, verdict.target, verdict.move, seen, call)
   const due = restsUntil(target, verdict.target, service, now)
   if (verdict.target === target.record && due === target.due) return { reply: { again: false } }
   return { reply: { again: false }, changes: [saving(target, verdict.target, call, due)] }
@@ -193,55 +200,72 @@ function restsUntil(stored: Stored<ScalableTarget>, target: ScalableTarget, serv
   return stored.due !== undefined && stored.due > now ? stored.due : now + REST_MS
 }
 
-type Ended = Required<Pick<OpenActivity, 'status' | 'message'>>
+const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }
 
-function endOf(activity: OpenActivity, { desiredCount }: Service, running: number): Ended | undefined {
-  if (desiredCount === activity.to) {
-    if (running !== activity.to) return undefined
-    const message = `Successfully set desired count to ${activity.to}. Change successfully fulfilled by ecs.`
+function endOf(
+  { from, to, applied }: OpenActivity,
+  { desiredCount }: Service,
+  running: number,
+  { min, max }: ScalableTarget,
+): Ended | undefined {
+  if (desiredCount === to) {
+    if (running !== to) return undefined
+    const message = `Successfully set desired count to ${to}. Change successfully fulfilled by ecs.`
     return { status: 'Successful', message }
   }
-  if (!activity.applied && desiredCount === activity.from) return undefined
-  return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  if (applied || desiredCount !== from)
+    return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  if (to < min || to > max)
+    return { status: 'Overridden', message: `The bounds were set to ${min} and ${max} by someone else.` }
+  return undefined
 }
 
 function* ending(
   target: Stored<ScalableTarget>,
   activity: OpenActivity,
-  ended: Ended,
+  how: Ended,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const { activity: _, ...rest } = target.record
-  const record = yield* told({ ...activity, ...ended, endedAt: call.moment.now }, target.record, call)
-  return { reply: { again: true }, changes: [record, saving(target, rest, call)] }
+  const told = yield* telling(ended(activity, how, call.moment.now), target.record, call)
+  return { reply: { again: true }, changes: [...told, saving(target, rest, call)] }
 }
 
-/** The activity's own record, as it is now. */
-function* told(activity: OpenActivity, target: ScalableTarget, call: Call): Reading<Change> {
-  const { key } = keys.scalingActivity(call.scope, target.cluster, target.service, activity)
-  return recording(activity, target, yield* get(key), call)
-}
-
-/** The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. */
+/**
+ * The service's count is set by UpdateService's own rules, which make no deployment of it; then that is noted. Only where
+ * the service is still as it was read, and then the target: whoever slept in between would set a count of the past.
+ */
 function* applying(
-  target: Stored<ScalableTarget>,
+  found: Scaled,
   activity: OpenActivity,
   service: Service,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
+  const { target } = found
   if (service.desiredCount === activity.to) {
-    const record: ScalableTarget = { ...target.record, activity: { ...activity, applied: true } }
-    return { reply: { again: true }, changes: [saving(target, record, call)] }
+    const { overrode, ...own } = activity
+    const told = overrode ? yield* telling(overrode, target.record, call) : []
+    const record: ScalableTarget = { ...target.record, activity: { ...own, applied: true } }
+    return { reply: { again: true }, changes: [...told, saving(target, record, call)] }
   }
-  const { changes, effects } = yield* counting(target.record, activity, call)
-  return { reply: { again: true }, ...(changes && { changes }), ...(effects && { effects }) }
+  const set = yield* counting(found, activity.to, call)
+  const now = yield* get(target.key)
+  if (!set || now?.rev !== target.rev) return { reply: { again: true, spent: true } }
+  return { reply: { again: true, spent: true }, ...set }
 }
 
-const counting = (
-  { cluster, service }: ScalableTarget,
-  { to: desiredCount }: OpenActivity,
+/** The change of the service's count by UpdateService's own rules; `undefined` where the service has changed since it was looked at. */
+function* counting(
+  { target, serviceRev }: Scaled,
+  desiredCount: number,
   call: Call,
-): Reading<Decision<unknown>> => updateService({ cluster, service, desiredCount }, call)
+): Reading<Pick<Decision<unknown>, 'changes' | 'effects'> | undefined> {
+  const { cluster, service } = target.record
+  const { changes = [], effects = [] } = yield* updateService({ cluster, service, desiredCount }, call)
+  const key = keys.service(call.scope, cluster, service)
+  const same = changes.some((change) => isSame(change.key, key) && change.expect === serviceRev)
+  return same ? { changes, effects } : undefined
+}
 
 /** A scheduled action sets bounds, and the count where it lies outside of them. */
 function* firing(
@@ -249,7 +273,7 @@ function* firing(
   fired: NonNullable<ReturnType<typeof fire>>,
   { desiredCount }: Service,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const { min, max } = fired.target
   const to = fired.fault ? desiredCount : Math.min(max, Math.max(min, desiredCount))
   const cause = `scheduled action name ${fired.name} was triggered`
@@ -259,9 +283,9 @@ function* firing(
     status: fired.fault ? 'Failed' : 'Successful',
     message: fired.fault ?? `Successfully set min capacity to ${min} and max capacity to ${max}`,
   }
-  const boundsSet = yield* told(own, target.record, call)
+  const boundsSet = yield* telling(own, target.record, call)
   if (to === desiredCount)
-    return { reply: { again: true }, changes: [saving(target, fired.target, call), boundsSet] }
+    return { reply: { again: true }, changes: [saving(target, fired.target, call), ...boundsSet] }
   const bound = to === min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
   const begun = yield* begin(
     target,
@@ -269,24 +293,25 @@ function* firing(
     newActivity(desiredCount, to, bound, describing(to), call),
     call,
   )
-  return { reply: { again: true }, changes: [...begun, boundsSet] }
+  return { reply: { again: true }, changes: [...begun, ...boundsSet] }
 }
 
 /** The count is set at once, by the same rules: after a crash in between the activity that is stored is applied. */
 function* beginning(
-  target: Stored<ScalableTarget>,
+  found: Scaled,
   judged: ScalableTarget,
   move: Move,
   seen: Seen,
   call: Call,
-): Reading<Decision<{ again: boolean }>> {
+): Reading<Decision<Looked>> {
   const activity = newActivity(seen.desired, move.to, move.cause, describing(move.to), call)
-  const begun = yield* begin(target, moved(judged, move, seen), activity, call)
-  const set = yield* counting(target.record, activity, call)
-  return { reply: { again: true }, changes: [...begun, ...(set.changes ?? [])], effects: set.effects ?? [] }
+  const begun = yield* begin(found.target, moved(judged, move, seen), activity, call)
+  const set = yield* counting(found, activity.to, call)
+  const changes = [...begun, ...(set?.changes ?? [])]
+  return { reply: { again: true, spent: true }, changes, effects: set?.effects ?? [] }
 }
 
-/** The new activity with its target, and then its own record, which its end writes too. What is still open is overridden. */
+/** The new activity with its target, and with it what is still open and so overridden; then their own records, which its end writes too. */
 function* begin(
   target: Stored<ScalableTarget>,
   record: ScalableTarget,
@@ -295,8 +320,8 @@ function* begin(
 ): Reading<Change[]> {
   const { activity: open } = target.record
   const over: Ended = { status: 'Overridden', message: 'A newer scaling activity overrode it.' }
-  const before = open ? [yield* told({ ...open, ...over, endedAt: call.moment.now }, record, call)] : []
-  return [...before, saving(target, { ...record, activity }, call), yield* told(activity, record, call)]
+  const begun = open ? { ...activity, overrode: ended(open, over, call.moment.now) } : activity
+  return [saving(target, { ...record, activity: begun }, call), ...(yield* telling(begun, record, call))]
 }
 
 const describing = (to: number) => `Setting desired count to ${to}.`

@@ -103,6 +103,8 @@ export interface OpenActivity extends ScalingActivity {
   to: number
   /** The service's count has been set: whoever sets another one now overrides it. */
   applied?: true
+  /** What it overrode, whose own record may not say so yet. */
+  overrode?: OpenActivity
 }
 
 /** Which service a target's identifier stands for. */

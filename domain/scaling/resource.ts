@@ -1,5 +1,6 @@
 import {
   type Change,
+  type Effect,
   get,
   getAll,
   type Key,
@@ -93,6 +94,12 @@ export const noTarget = (resource: Resource) =>
 
 export const isLive = (stored: Stored<ScalableTarget> | undefined): stored is Stored<ScalableTarget> =>
   stored !== undefined && !stored.record.gone
+
+/** Wakes the scalable target of a service by the service's key, where it has one: it may be at rest (`look`). */
+export function* wakingTarget(service: Key): Reading<Effect[]> {
+  const key = keys.scalableTargetOf(service)
+  return isLive(yield* get<ScalableTarget>(key)) ? [{ effect: 'wake', wake: { key } }] : []
+}
 
 export const keyOf = (scope: Scope, { cluster, service }: Resource): Key =>
   keys.scalableTarget(scope, cluster, service)

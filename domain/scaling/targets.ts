@@ -1,8 +1,9 @@
-import { type Decision, get, type Reading } from '../decision.ts'
+import { type Change, type Decision, get, type Reading, type Stored } from '../decision.ts'
 import * as keys from '../keys.ts'
 import type { Service } from '../model.ts'
 import { canonical } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
+import { type Ended, ended, telling } from './activities.ts'
 import { type Input, invalid, type Output } from './api.ts'
 import type { ScalableTarget, ScalableTargetName, Suspended } from './model.ts'
 import {
@@ -128,17 +129,19 @@ export function* deregisterScalableTarget(
   call: Call,
 ): Reading<Decision<Output<'DeregisterScalableTarget'>>> {
   const stored = yield* findTarget(resourceOf(input), call)
-  return { reply: {}, changes: [saving(stored, deregistered(stored.record), call)] }
+  return { reply: {}, changes: yield* deregistering(stored, DEREGISTERED, call) }
 }
 
-export const deregistered = ({
-  id,
-  cluster,
-  service,
-  createdAt,
-  min,
-  max,
-}: ScalableTarget): ScalableTarget => ({
+const DEREGISTERED: Ended = { status: 'Overridden', message: 'The scalable target was deregistered.' }
+
+/** What it waits for ends with it. */
+export function* deregistering(target: Stored<ScalableTarget>, how: Ended, call: Call): Reading<Change[]> {
+  const { activity } = target.record
+  const told = activity ? yield* telling(ended(activity, how, call.moment.now), target.record, call) : []
+  return [...told, saving(target, deregistered(target.record), call)]
+}
+
+const deregistered = ({ id, cluster, service, createdAt, min, max }: ScalableTarget): ScalableTarget => ({
   id,
   cluster,
   service,

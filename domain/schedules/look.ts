@@ -133,8 +133,9 @@ function changeOf(
   stored: Stored<Run> | undefined,
   { scope, moment }: Call,
 ): Change<Run> | undefined {
-  const { group, name, target, uid } = schedule
-  const { fate, ...said } = opened
+  const { group, name } = schedule
+  const { fate, as, ...said } = opened
+  const { target, uid } = as ?? schedule
   if (!stored) {
     const run: Run = {
       ...said,

@@ -54,6 +54,8 @@ export interface Opened {
   why?: string
   manual?: true
   missed?: Missed
+  /** What its schedule was when it fired, where that has changed before the run was stored. */
+  as?: { uid: string; target: Target }
 }
 
 /** Firings before this one that nobody was there for. */

@@ -127,6 +127,9 @@ function* callTarget(stored: Stored<Run>, call: Call): Reading<Decision<RunLooke
   const asked = askedOf(run.target, run.schedule, contextOf(stored.record, call.scope))
   if (asked.asks === 'updateService') {
     const { changes = [], effects = [] } = yield* updateService(asked.input, inNameOf(run, call))
+    // Read after the service: whoever slept meanwhile would set a count that has been set, and may have moved since.
+    const same = (yield* get<Run>(stored.key))?.rev === stored.rev
+    if (!same) return { reply: { again: true } }
     const why = `The desired count of ${asked.input.service} was set to ${asked.input.desiredCount}.`
     const done: Run = { ...run, status: 'SUCCEEDED', startedAt: now, endedAt: now, why }
     const last = storing(stored, done, call, { effects })

@@ -9,7 +9,7 @@ import { NoExpression, nextFiring, parseExpression } from './expression.ts'
 import { fire, timesOf } from './firing.ts'
 import { findGroup } from './groups.ts'
 import { dueOfSchedule } from './look.ts'
-import type { Schedule } from './model.ts'
+import type { Opened, Run, Schedule } from './model.ts'
 import { judgeTarget } from './target.ts'
 
 /** CreateSchedule and its kin: each stores what is wanted and wakes the worker, which waits for the next firing (facts: ECS 12.1). */
@@ -36,7 +36,8 @@ export const createSchedule = (choices: Choices) =>
     const schedule = wanted(input, { group, name, uid, createdAt: moment.now, token }, moment.now)
     judge(schedule, undefined, choices, moment.now)
     // What an earlier schedule of this name began goes on to its end.
-    return { reply, ...saving(stored, { ...schedule, open: stored?.record.open ?? [] }, call) }
+    const open = stored ? yield* openAfter(stored.record, schedule, call) : []
+    return { reply, ...saving(stored, { ...schedule, open }, call) }
   }
 
 /** All of it is replaced: what is left out goes back to its default (facts: ECS 12.1). What is due already still fires as it was. */
@@ -51,8 +52,17 @@ export const updateSchedule = (choices: Choices) =>
     judge(fresh, before, choices, moment.now)
     const same = before.state === 'ENABLED' && when(fresh) === when(before)
     const kept = same ? { anchor: before.anchor, seen: before.seen } : {}
-    return { reply, ...saving(stored, { ...fresh, ...kept, open: before.open }, call) }
+    const open = yield* openAfter(before, fresh, call)
+    return { reply, ...saving(stored, { ...fresh, ...kept, open }, call) }
   }
+
+/** What has fired and is not stored yet runs as it was, whatever its schedule is from now on. */
+function* openAfter(before: Schedule, after: Schedule, { scope }: Call): Reading<Opened[]> {
+  const { open, group, name, uid, target } = before
+  if (uid === after.uid && canonical(target) === canonical(after.target)) return open
+  const runs = yield* getAll<Run>(open.map(({ id }) => keys.run(scope, group, name, id)))
+  return open.map((opened, n) => (runs[n] || opened.as ? opened : { ...opened, as: { uid, target } }))
+}
 
 const when = ({ expression, timezone, startAt, endAt, windowMinutes }: Schedule) =>
   canonical({ expression, timezone, startAt, endAt, windowMinutes })

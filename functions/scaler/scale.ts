@@ -99,13 +99,15 @@ const callOf = (key: Key, began: number, round: number, ports: Ports) => ({
 /** Decides until nothing is left to decide. What was read to observe serves the first decision. */
 async function settle(key: Key, observed: Observation, began: number, ports: Ports): Promise<void> {
   let { known } = observed
+  let spent = false
   for (let round = 0; round < ROUNDS; round++) {
-    const { again } = await carryOut(() => {
-      const observation = { ...observed, known }
+    const looked = await carryOut(() => {
+      const observation = { ...observed, known, spent }
       known = undefined
       return lookAtTarget(key, observation, callOf(key, began, round, ports))
     }, ports)
-    if (!again) return
+    if (!looked.again) return
+    spent ||= looked.spent ?? false
   }
 }
 

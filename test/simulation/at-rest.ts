@@ -5,6 +5,9 @@ import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Accepted, Letter } from './clients.ts'
 import { type Judge, tasksOf } from './invariants.ts'
+import type { Outside } from './outside.ts'
+import { unrestOfScaling } from './scaling-at-rest.ts'
+import { unrestOfSchedules } from './schedules-at-rest.ts'
 import { keptReady, unrestOfServices } from './services-at-rest.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth } from './world.ts'
@@ -16,6 +19,8 @@ export interface Scene {
   readonly ground: Ground
   readonly accepted: ReadonlyMap<string, Accepted>
   readonly letters: readonly Letter[]
+  readonly outside: Outside
+  readonly runsAsked: readonly string[]
 }
 
 /** What is not over yet, in words; `undefined` at rest. */
@@ -28,7 +33,7 @@ export function unrest(scene: Scene): string | undefined {
     const wrong = untold(task, scene)
     if (wrong) return wrong
   }
-  const stirring = unrestOfServices(scene)
+  const stirring = unrestOfServices(scene) ?? unrestOfSchedules(scene) ?? unrestOfScaling(scene)
   if (stirring) return stirring
   const ready = keptReady(scene.store)
   for (const id of scene.ground.places.keys()) {

@@ -4,8 +4,9 @@ import type { GatewayLease, Route, Service, Slot } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
+import { clockBreakages } from './clock-breakages.ts'
 import type { Breakage, Site } from './functions.ts'
-import type { Invariant } from './invariants.ts'
+import type { Invariant } from './laws.ts'
 import type { Process } from './scheduler.ts'
 
 /** Slipway broken on purpose, and the invariant that must tell. */
@@ -405,6 +406,7 @@ export const breakages: Record<string, Broken> = {
       },
     }),
   },
+  ...clockBreakages,
   'a definition is gone while tasks need it': {
     caughtBy: 'no surprises',
     ports: store(({ get }, _ports, { name }) => ({

@@ -6,6 +6,7 @@ import type {
   Task,
 } from '@aws-sdk/client-ecs'
 import { canonical } from '../../domain/moment.ts'
+import type { ScalingName } from '../../domain/scaling/api.ts'
 import type { OperationName } from '../../domain/wire/operations.ts'
 import type { Judge } from './invariants.ts'
 import type { Random } from './random.ts'
@@ -36,12 +37,26 @@ export interface Stage {
   readonly random: Random
   readonly judge: Judge
   readonly request: (name: OperationName, input: object) => Promise<Answer>
+  /** By method, path and body. */
+  readonly schedule: (method: string, target: string, input: object) => Promise<Answer>
+  readonly scaling: (name: ScalingName, input: object) => Promise<Answer>
   readonly post: (letter: Letter) => void
   readonly accepted: Map<string, Accepted>
   readonly stopsAsked: Set<string>
+  /** Runs that a client was told of. */
+  readonly runsAsked: string[]
   readonly letters: Letter[]
   /** What was asked under each token. */
   readonly asked: Map<string, Set<string>>
+}
+
+/** Until somebody answers, or patience ends. */
+export async function persist(stage: Stage, ask: () => Promise<Answer>): Promise<Answer> {
+  for (let left = 5; ; left--) {
+    const answer = await ask()
+    if (answer.answer !== 'lost' || left === 0) return answer
+    await stage.scheduler.sleep(stage.random.between(100, 15_000))
+  }
 }
 
 export const env = (variables: Record<string, string | number>) =>
@@ -153,17 +168,17 @@ async function runTask(stage: Stage, family: string): Promise<void> {
   const input = newCall(stage, family)
   const clientToken = newToken(stage)
   if (stage.random.chance(0.4)) return void (await runOnce(stage, input, clientToken))
-  await persist(stage, { ...input, clientToken }, clientToken)
+  await persistRun(stage, { ...input, clientToken }, clientToken)
 }
 
 async function runTaskTwiceAtOnce(stage: Stage, family: string): Promise<void> {
   const clientToken = newToken(stage)
   const input = { ...newCall(stage, family), clientToken }
   const other = stage.random.chance(0.4) ? { ...input, startedBy: 'someone else' } : input
-  await Promise.all([persist(stage, input, clientToken), persist(stage, other, clientToken)])
+  await Promise.all([persistRun(stage, input, clientToken), persistRun(stage, other, clientToken)])
 }
 
-async function persist(stage: Stage, input: RunTaskRequest, token: string): Promise<void> {
+async function persistRun(stage: Stage, input: RunTaskRequest, token: string): Promise<void> {
   for (let left = 4; left > 0; left--) {
     if ((await runOnce(stage, input, token)) === 'settled' && stage.random.chance(0.8)) return
     await stage.scheduler.sleep(stage.random.between(100, 20_000))

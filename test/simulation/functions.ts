@@ -7,18 +7,18 @@ import { moment } from '../../domain/moment.ts'
 import { Unavailable } from '../../domain/ports.ts'
 import { slotTaskId } from '../../domain/slots.ts'
 import { standbyId } from '../../domain/standbys.ts'
-import type { OperationName } from '../../domain/wire/operations.ts'
-import { answerEcs, refusalOf } from '../../functions/api/pipeline.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
+import { scale } from '../../functions/scaler/scale.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import { parseWake, wakeBody } from '../../infra/sqs.ts'
 import { idsOf } from './at-rest.ts'
-import type { Answer, Letter } from './clients.ts'
+import type { Letter } from './clients.ts'
 import type { Judge } from './invariants.ts'
 import type { Mood } from './moods.ts'
+import type { Outside } from './outside.ts'
 import type { Message, SimulatedQueue } from './queue.ts'
 import type { Random } from './random.ts'
 import type { Outcome, Process, Scheduler } from './scheduler.ts'
@@ -36,11 +36,12 @@ export interface Site {
   readonly world: World
   readonly judge: Judge
   readonly wakes: SimulatedQueue<string>
+  readonly outside: Outside
   readonly breakage: Breakage
   /** Instances that wait for their next invocation: what they remember must not be wrong. */
   readonly idle: Record<keyof typeof LIMIT_MS, Instance[]>
-  /** How many there have been, and when the youngest invocation that sent a wake began. */
-  readonly count: { instances: number; requests: number; lastSender: number }
+  /** How many there have been; when the youngest invocation that sent a wake began, and the youngest pass that wrote. */
+  readonly count: { instances: number; requests: number; lastSender: number; lastScaled: number }
 }
 
 /** A deliberate fault of Slipway's own: it wraps the ports of a handler, or takes messages of the door in another way. */
@@ -55,9 +56,9 @@ export interface Instance {
 }
 
 export const SCOPE = { account: '000000000000', region: 'us-east-1' }
-const CALLER = `arn:aws:iam::${SCOPE.account}:user/test`
+export const CALLER = `arn:aws:iam::${SCOPE.account}:user/test`
 /** As in serverless.yml. */
-const LIMIT_MS = { api: 29_000, worker: 30_000, door: 30_000, sweep: 55_000 }
+const LIMIT_MS = { api: 29_000, worker: 30_000, door: 30_000, sweep: 55_000, scaler: 90_000 }
 
 const short = ({ pk, sk }: Key) => `${pk.split('#').slice(2).join('#').slice(0, 15)}/${sk}`
 
@@ -96,6 +97,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => `get ${keys.map(short)}`,
           () => {
             const found = store.get(keys)
+            judge.read(process, found)
             if (view && keys[0] && kindOf(keys[0]) === 'service') judge.looked(keys[0])
             for (const one of view ? found : []) {
               if (one && kindOf(one.key) === 'task')
@@ -128,6 +130,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => {
             const written = store.write(change)
             if (written === 'written') judge.wrote(process, change, view)
+            if (process.name.startsWith('scaler')) site.count.lastScaled = process.since
             return written
           },
           'retries',
@@ -148,6 +151,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
         ),
     },
     capacity: site.world.capacityFor(process),
+    ...site.outside.portsFor(process),
     clock(seed) {
       // Each decision begins with it.
       if (view) Object.assign(view, newView(), { now: scheduler.now() })
@@ -161,7 +165,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
 }
 
 /** One invocation of a function, in an instance that is new or has run it before. */
-async function invoke<T>(
+export async function invoke<T>(
   site: Site,
   name: keyof typeof LIMIT_MS,
   body: (ports: Ports, process: Process) => Promise<T>,
@@ -181,21 +185,6 @@ function judgeError({ judge, scheduler }: Site, error: unknown): void {
   scheduler.say(() => `failed: ${error}`)
   if (error instanceof Refusal || error instanceof Unavailable) return
   judge.fail('no surprises', error instanceof Error ? (error.stack ?? error.message) : String(error))
-}
-
-/** One request of a client, and what it gets to know. */
-export async function request(site: Site, name: OperationName, input: object): Promise<Answer> {
-  const seed = `request ${++site.count.requests}`
-  const outcome = await invoke(site, 'api', (ports) =>
-    answerEcs(name, JSON.stringify(input), { caller: CALLER, seed }, ports),
-  )
-  site.scheduler.say(() => `client: ${name} ${JSON.stringify(input)}: ${outcome.ended}`)
-  if (outcome.ended === 'failed') {
-    const refusal = refusalOf(outcome.error, { log: () => {} })
-    return refusal.status < 500 ? { answer: 'refused', type: refusal.type } : { answer: 'lost' }
-  }
-  if (outcome.ended !== 'done' || site.random.chance(site.mood.lostReply)) return { answer: 'lost' }
-  return { answer: 'given', output: JSON.parse(outcome.value) }
 }
 
 /** The wake queue's function: those that succeeded are deleted (functions/worker). */
@@ -277,3 +266,6 @@ function judgeTaken({ store, judge }: Site, { id, buried }: Letter): void {
 }
 
 export const sweepOnce = (site: Site) => invoke(site, 'sweep', (ports) => sweep(ports))
+
+/** One pass (functions/scaler): the next one comes whatever becomes of it. */
+export const scaleOnce = (site: Site) => invoke(site, 'scaler', (ports) => scale(ports, site.mood.scalingMs))

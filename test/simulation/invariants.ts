@@ -10,53 +10,25 @@ import type {
   TaskContainer,
 } from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
+import type { ScalableTarget, ScalingActivity } from '../../domain/scaling/model.ts'
+import type { Run, Schedule } from '../../domain/schedules/model.ts'
 import { standbyIds } from '../../domain/service-news.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Underway } from './gateways.ts'
+import type { Invariant, Violation } from './laws.ts'
+import { isActivity, isScalableTarget, newScalingJudge, type ScalingJudge } from './scaling-laws.ts'
+import { type Era, newScheduleJudge, type ScheduleJudge } from './schedule-laws.ts'
 import type { Process } from './scheduler.ts'
 import { newServiceJudge, type ServiceJudge, type View } from './service-laws.ts'
 import type { MemoryStore } from './store.ts'
 import type { Truth, Witness } from './world.ts'
 
-/** The Laws (DESIGN 3) as what must never be seen. */
-export const invariants = {
-  'writes come first': 'Law 3: what is sent, launched or stopped is in the table before',
-  'one launch': 'Law 4: no container of a task is ever made twice',
-  'one call': 'Law 4: a call comes to exactly its count of tasks, however often it is made',
-  'never launched stays so': 'Law 5: nothing starts for a task that was STOPPED without a launch',
-  'nothing left behind': 'Law 5: in the end nothing is in capacity that no living task or standby owns',
-  'forward only': 'Law 6: statuses go forward, STOPPED is final, what is set once stays, versions grow',
-  'unreachable is no stop': 'Law 6: an observation that failed never ends a task',
-  'stored before it is told': 'Law 7: what a client was told to be accepted is in the table',
-  'comes to rest': 'Law 7: in the end each task runs, or is STOPPED with a reason',
-  'always due': 'Law 8: what moves has a time by which it is looked at again',
-  'lists are whole': 'Law 9: at rest lists name each task once, by what became of it',
-  'taken before deleted': 'Law 8: a message of the door goes once its tasks are stored, or with its refusal',
-  'looks do not multiply': 'one chain of delayed looks for each write',
-  'rest is silent': 'no message is sent for what rests',
-  'the record is true': 'exit codes, reasons and statuses are those of the world',
-  'one task in a slot': 'services: a slot has one task, and no task lives outside of one',
-  'never above the ceiling': 'services: nothing is started beyond maximumPercent',
-  'never below the floor': 'services: no healthy task is stopped that minimumHealthyPercent needs',
-  'out of rotation first': 'services: a task leaves the route before it is told to stop',
-  'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
-  'ready and no further': 'standbys: what is only made never starts, and what is wanted is not removed',
-  'one final state': 'services: each service deployment ends once, and stays as it ended',
-  'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
-  'each time at zero counts once':
-    'services: the times in which they want no task are noted and filed, none twice',
-  'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
-  'no surprises': 'Law 10: a handler fails only where a dependency was away',
-} as const
-export type Invariant = keyof typeof invariants
-
-export interface Violation {
-  readonly invariant: Invariant
-  readonly message: string
-}
-
-export interface Judge extends Witness, Pick<ServiceJudge, 'asks' | 'serviceNamed'> {
+export interface Judge
+  extends Witness,
+    Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
+    Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
+    Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
@@ -111,6 +83,8 @@ export function newJudge(evidence: Evidence): Judge {
   const tasks = new Map<string, Task>()
   const seenBy = new WeakMap<Process, Map<string, Observation['sees']>>()
   const excuses = new Map<string, number>()
+  const eras = new Map<string, Era[]>()
+  const activities = new Map<string, ScalingActivity>()
   /** Since when a record waits for its look. */
   const unseen = new Map<string, number>()
   const lookedAt = (id: string) => {
@@ -137,12 +111,25 @@ export function newJudge(evidence: Evidence): Judge {
     latest: (id) => tasks.get(id),
     asks: (request) => services.asks(request),
     serviceNamed: (name) => services.serviceNamed(name),
+    scheduleNamed: (name) => schedules.scheduleNamed(name),
+    sentLetter: (letter) => schedules.sentLetter(letter),
+    eras,
+    targetOf: (service) => scaling.targetOf(service),
+    activities,
+    read: (process, found) => scaling.read(process, found),
+    measured: (process, tasks, used) => scaling.measured(process, tasks, used),
+    depthAsked: (process, queue, depth) => scaling.depthAsked(process, queue, depth),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
       if (kind === 'service') {
         if (!view) unseen.set(change.key.pk, evidence.now())
+        scaling.wroteService(process, change as Change<Service>)
         return services.wroteService(change as Change<Service>, view)
       }
+      if (kind === 'schedule') return schedules.wroteSchedule(process, change as Change<Schedule>)
+      if (kind === 'run') return schedules.wroteRun(change as Change<Run>)
+      if (isScalableTarget(change.key)) return scaling.wroteTarget(process, change as Change<ScalableTarget>)
+      if (isActivity(change.key)) return scaling.wroteActivity(change as Change<ScalingActivity>)
       if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
       if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
       if (kind === 'standby') {
@@ -158,6 +145,7 @@ export function newJudge(evidence: Evidence): Judge {
       tasks.set(task.id, task)
       if (!before || before.desiredStatus !== task.desiredStatus) unseen.set(task.id, evidence.now())
       services.wroteTask(before, task, view)
+      schedules.wroteTask(before, task)
       judgeDue(judge, task, change, evidence.now())
       if (!before) return judgeBirth(judge, task)
       const back = backwards(before, task)
@@ -214,6 +202,8 @@ export function newJudge(evidence: Evidence): Judge {
     },
   }
   const services = newServiceJudge(judge, evidence)
+  const schedules = newScheduleJudge(judge, evidence, eras)
+  const scaling = newScalingJudge(judge, evidence, activities)
   return judge
 }
 
@@ -306,7 +296,7 @@ function judgeReason(judge: Judge, before: Task, task: Task, evidence: Evidence)
   const refused = () =>
     judgeRefusal(reason, bodies) || task.containers.some((c) => c.essential && c.reason?.startsWith(BLOCKED))
   const holds: Partial<Record<StopCode, () => boolean>> = {
-    UserInitiated: () => evidence.stopsAsked.has(task.id),
+    UserInitiated: () => evidence.stopsAsked.has(task.id) || reason.startsWith('Replaced by a later firing'),
     ServiceSchedulerInitiated: () => task.service !== undefined,
     EssentialContainerExited: () =>
       reason.includes('removed') ? truth().takenAway.has(task.id) : bodies.some(over) || refused(),

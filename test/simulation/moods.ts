@@ -25,6 +25,11 @@ export interface Mood {
   /** Those who keep services; none in most stories. */
   readonly keepers: number
   readonly gateways: number
+  /** Those who keep schedules, and those who have services scaled; none in most stories. */
+  readonly timekeepers: number
+  readonly scalers: number
+  /** Between two passes of the scaler. */
+  readonly scalingMs: number
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
 }
@@ -32,7 +37,8 @@ export interface Mood {
 /** So many stories have services; they take their time. */
 const SERVICES = 0.2
 
-export function moodOf(random: Random): Mood {
+/** `timed`: a story with schedules or scaling. */
+export function moodOf(random: Random, timed: boolean): Mood {
   const calm = random.chance(0.1)
   const often = (most: number) => (calm || random.chance(0.5) ? 0 : random.next() * most)
   const full = random.chance(0.02)
@@ -66,16 +72,34 @@ export function moodOf(random: Random): Mood {
     clients: random.between(1, 3),
     keepers: 0,
     gateways: 0,
+    timekeepers: 0,
+    scalers: 0,
+    scalingMs: 0,
     settleMs: 40_000,
   }
-  if (!random.chance(SERVICES)) return mood
+  const served = random.chance(SERVICES) ? serving(mood, random) : mood
+  return timed ? timing(served, random) : served
+}
+
+const serving = (mood: Mood, random: Random): Mood => ({
+  ...mood,
+  activeMs: Math.max(mood.activeMs, random.between(60_000, random.chance(0.3) ? 900_000 : 300_000)),
+  clients: random.between(0, 1),
+  keepers: random.between(1, 2),
+  gateways: random.between(0, 2),
+  settleMs: random.pick([2_000, 2_000, 10_000, 40_000]),
+})
+
+/** With schedules, or with services that are scaled, or both. */
+function timing(mood: Mood, random: Random): Mood {
+  const scaled = mood.keepers > 0 || random.chance(0.4)
+  const served = scaled && mood.keepers === 0 ? serving(mood, random) : mood
   return {
-    ...mood,
-    activeMs: Math.max(mood.activeMs, random.between(60_000, random.chance(0.3) ? 900_000 : 300_000)),
+    ...served,
     clients: random.between(0, 1),
-    keepers: random.between(1, 2),
-    gateways: random.between(0, 2),
-    settleMs: random.pick([2_000, 2_000, 10_000, 40_000]),
+    timekeepers: !scaled || random.chance(0.4) ? random.between(1, 2) : 0,
+    scalers: scaled ? 1 : 0,
+    scalingMs: scaled ? random.pick([5_000, 10_000, 20_000]) : 0,
   }
 }
 

@@ -8,17 +8,24 @@ import {
   handleLetters,
   handleWakes,
   portsFor,
-  request,
   SCOPE,
   type Site,
+  scaleOnce,
   sweepOnce,
 } from './functions.ts'
 import { newGateways, withTimers } from './gateways.ts'
-import { newJudge, tasksOf, type Violation } from './invariants.ts'
+import { newJudge, tasksOf } from './invariants.ts'
+import type { Violation } from './laws.ts'
 import { calmDown, moodOf } from './moods.ts'
+import { newOutside } from './outside.ts'
 import { newQueue, type SimulatedQueue } from './queue.ts'
 import { randomOf } from './random.ts'
+import { askScaling, askScheduler, request } from './requests.ts'
+import { scaler, settleScaling } from './scaling.ts'
+import { judgeScaling } from './scaling-at-rest.ts'
 import { NO_FAULTS, newScheduler, type Scheduler } from './scheduler.ts'
+import { timekeeper, windUp } from './schedules.ts'
+import { judgeSchedules } from './schedules-at-rest.ts'
 import { keeper, openShop, repair, type Shop } from './services.ts'
 import { judgeServices } from './services-at-rest.ts'
 import { memoryStore } from './store.ts'
@@ -36,6 +43,9 @@ const MINUTE = 60_000
 /** Longer than pulls, graces and placement take. */
 const QUIET_MS = 100 * MINUTE
 
+/** Every tenth story has schedules or scaling: they take their time. */
+export const isTimed = (seed: number): boolean => seed % 10 === 3
+
 /** One story from its seed: clients, workers, sweeper and door in a faulty world, then quiet, then rest. */
 export async function play(
   seed: number,
@@ -50,18 +60,26 @@ export async function play(
     const faults = { ...mood.faults }
     Object.assign(mood.faults, NO_FAULTS)
     const families = await setUp(stage)
-    const shop = mood.keepers > 0 ? await openShop(stage) : undefined
+    const shop = mood.keepers > 0 ? await openShop(stage, mood.scalers > 0) : undefined
     Object.assign(mood.faults, faults)
     if (mood.full) world.fullUntil = Number.POSITIVE_INFINITY
     const clients = Array.from({ length: mood.clients }, () => client(stage, families))
     const keepers = shop ? Array.from({ length: mood.keepers }, () => keeper(stage, shop)) : []
+    const calendar = { families, services: shop?.names ?? [] }
+    const timekeepers = Array.from({ length: mood.timekeepers }, () => timekeeper(stage, calendar))
+    const scalers = shop ? Array.from({ length: mood.scalers }, () => scaler(stage, shop)) : []
     const traffic = shop && mood.gateways > 0 ? demand(shop) : undefined
-    await Promise.all([...clients, ...keepers, traffic, scheduler.sleep(mood.activeMs)])
+    await Promise.all([
+      ...[...clients, ...keepers, ...timekeepers, ...scalers],
+      traffic,
+      scheduler.sleep(mood.activeMs),
+    ])
     calmDown(mood)
+    site.outside.silence()
     world.awayUntil = world.fullUntil = 0
     if (!mood.calm && random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
-    if (shop) await mend(shop)
+    if (shop || mood.timekeepers > 0) await mend(shop)
     await rest()
   }
 
@@ -81,10 +99,12 @@ export async function play(
   }
 
   /** Once nobody is left who asks for anything else. */
-  const mend = async (shop: Shop) => {
+  const mend = async (shop: Shop | undefined) => {
     const began = scheduler.now()
     while (scheduler.oldest() < began) await scheduler.sleep(1_000)
-    await repair(stage, shop, site.store)
+    await windUp(stage, site.store)
+    await settleScaling(stage, site.store)
+    if (shop) await repair(stage, shop, site.store)
   }
 
   /** Over when nothing is left to do, and two minutes later nothing has been done. */
@@ -108,6 +128,8 @@ export async function play(
       new Map(tasksOf(site.store).map(({ record }) => [record.id, record.desiredStatus])),
     )
     judgeServices(judge, scene())
+    judgeSchedules(judge, scene())
+    judgeScaling(judge, scene(), site.count.lastScaled >= since)
     judgeRest(judge, scene())
     over = true
   }
@@ -117,6 +139,11 @@ export async function play(
     void sweepOnce(site)
     scheduler.at(scheduler.now() + MINUTE, everyMinute)
   })
+  if (mood.scalers > 0)
+    scheduler.at(START + random.between(0, mood.scalingMs), function everyPeriod() {
+      void scaleOnce(site)
+      scheduler.at(scheduler.now() + mood.scalingMs, everyPeriod)
+    })
   if (Number.isFinite(mood.troubleMs)) trouble(site, START + mood.activeMs)
   const run = () => scheduler.run(() => over || judge.violation !== undefined)
   await (mood.gateways > 0 ? withTimers(scheduler, run) : run())
@@ -136,7 +163,7 @@ function newStory(
   { breakage = {}, traced = false }: { breakage?: Breakage; traced?: boolean },
 ) {
   const random = randomOf(seed)
-  const mood = moodOf(random)
+  const mood = moodOf(random, isTimed(seed))
   const scheduler = newScheduler(random, mood.faults, { start: START, traced })
   const store = memoryStore({
     now: scheduler.now,
@@ -188,15 +215,26 @@ function newStory(
     },
     common,
   )
-  const count = { instances: 0, requests: 0, lastSender: 0 }
-  const idle = { api: [], worker: [], door: [], sweep: [] }
-  const site: Site = { random, mood, scheduler, store, ground, world, judge, wakes, breakage, idle, count }
+  const outside = newOutside({
+    ...common,
+    hands: () => tasksOf(store).filter(({ record: t }) => t.service && t.lastStatus === 'RUNNING').length,
+    sent: (letter) => judge.sentLetter(letter),
+    asked: (process, queue, depth) => judge.depthAsked(process, queue, depth),
+  })
+  const count = { instances: 0, requests: 0, lastSender: 0, lastScaled: 0 }
+  const idle = { api: [], worker: [], door: [], sweep: [], scaler: [] }
+  const site: Site = {
+    ...{ random, mood, scheduler, store, ground, world, judge, wakes, outside, breakage, idle, count },
+  }
   const stage: Stage = {
     scheduler,
     random,
     judge,
     stopsAsked,
+    runsAsked: [],
     request: (name, input) => request(site, name, input),
+    schedule: (method, target, input) => askScheduler(site, method, target, input),
+    scaling: (name, input) => askScaling(site, name, input),
     post: (letter) => door.send(letter, 0),
     accepted: new Map(),
     letters: [],

@@ -1,18 +1,24 @@
 import { parseArgs } from 'node:util'
-import { invariants } from './invariants.ts'
-import { play } from './play.ts'
+import { invariants } from './laws.ts'
+import { isTimed, play } from './play.ts'
 
-const HELP = `npm run simulate -- [--seeds N] [--seed K]
+const HELP = `npm run simulate -- [--seeds N] [--seed K] [--timed]
 
 Plays Slipway's real handlers on virtual time with faults, and holds the Laws against what happens.
 
   --seeds N   how many seeds to play, from --seed on (default 2000)
   --seed K    the first seed (default 1); alone, plays only that one and shows its trace
+  --timed     of those only the stories with schedules or scaling
   --help      this text
 `
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string' }, seed: { type: 'string' }, help: { type: 'boolean' } },
+  options: {
+    seeds: { type: 'string' },
+    seed: { type: 'string' },
+    timed: { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
 })
 const first = Number(values.seed ?? 1)
 const count = Number(values.seeds ?? (values.seed === undefined ? 2_000 : 1))
@@ -27,6 +33,7 @@ async function simulate(): Promise<number> {
   const began = performance.now()
   let calls = 0
   for (let n = 0; n < count; n++) {
+    if (values.timed && !isTimed(first + n)) continue
     const played = await play(first + n)
     calls += played.calls
     if (played.violation) return tell(first + n)

@@ -10,7 +10,7 @@ import type {
 import { kindOf } from '../../domain/keys.ts'
 import type { Service } from '../../domain/model.ts'
 import { PREPARED_TAG } from '../../domain/standbys.ts'
-import { type Answer, container, type Stage } from './clients.ts'
+import { container, env, persist, type Stage } from './clients.ts'
 import type { Random } from './random.ts'
 import type { MemoryStore } from './store.ts'
 
@@ -50,12 +50,14 @@ export interface Shop {
   readonly good: readonly string[]
   readonly bad: readonly string[]
   readonly names: readonly string[]
+  /** Its services are scaled. */
+  readonly loaded: boolean
   /** Services that were told to be there, until someone may have deleted them. */
   readonly standing: Set<string>
 }
 
-/** The definitions that services go through in one story. */
-export async function openShop({ request, random }: Stage): Promise<Shop> {
+/** The definitions that services go through in one story; `loaded`: their tasks are more or less busy. */
+export async function openShop({ request, random }: Stage, loaded: boolean): Promise<Shop> {
   const some = (of: object, least: number, most: number) => [
     ...new Set(
       Array.from({ length: random.between(least, most) }, () => random.pick(Object.keys(of).sort())),
@@ -66,10 +68,18 @@ export async function openShop({ request, random }: Stage): Promise<Shop> {
   for (const family of [...good, ...bad])
     await request('RegisterTaskDefinition', {
       family,
-      containerDefinitions: (GOOD[family] ?? BAD[family])!(random),
+      containerDefinitions: (GOOD[family] ?? BAD[family])!(random).map((one, n) =>
+        loaded && n === 0 ? busy(one, random) : one,
+      ),
     })
   const names = Array.from({ length: random.between(1, 2) }, (_, n) => `shop-${n}`)
-  return { good, bad, names, standing: new Set() }
+  return { good, bad, names, loaded, standing: new Set() }
+}
+
+/** Of a target of 50 percent: more, less, near, or more at first. */
+const busy = (one: ContainerDefinition, random: Random): ContainerDefinition => {
+  const percent = random.pick(['90', '75', '48', '20', '5', '90 60 5', '95 30 48', '20 90 70'])
+  return { ...one, cpu: 256, environment: [...(one.environment ?? []), ...env({ CPU_PERCENT: percent })] }
 }
 
 const LIMITS: readonly (readonly [number, number])[] = [
@@ -118,15 +128,6 @@ export async function keeper(stage: Stage, shop: Shop): Promise<void> {
   for (let left = random.between(1, 5); left > 0; left--) {
     await scheduler.sleep(random.between(0, random.chance(0.6) ? 30_000 : 200_000))
     await random.pick(random.chance(0.7) ? actions : rarer)(stage, shop, name)
-  }
-}
-
-/** Until somebody answers, or patience ends. */
-async function persist(stage: Stage, ask: () => Promise<Answer>): Promise<Answer> {
-  for (let left = 5; ; left--) {
-    const answer = await ask()
-    if (answer.answer !== 'lost' || left === 0) return answer
-    await stage.scheduler.sleep(stage.random.between(100, 15_000))
   }
 }
 
@@ -238,15 +239,16 @@ export async function repair(stage: Stage, shop: Shop, store: MemoryStore): Prom
     if (kindOf(key) !== 'service') continue
     const service = record as Service
     if (service.status !== 'ACTIVE') continue
-    const narrow = isNarrow(service)
-    if (!isIll(service) && !(narrow && random.chance(0.5))) continue
+    // What is scaled may become narrow.
+    const narrow = shop.loaded || isNarrow(service)
+    if (!isIll(service) && !(narrow && (shop.loaded || random.chance(0.5)))) continue
     scheduler.say(() => `${service.name} is repaired`)
     const given = random.chance(0.2)
       ? await request('DeleteService', { service: service.name, force: true })
       : await request('UpdateService', {
           service: service.name,
           taskDefinition: random.pick(shop.good),
-          ...(isIll(service) && { forceNewDeployment: true }),
+          ...((isIll(service) || isStalled(service)) && { forceNewDeployment: true }),
           ...(narrow && { deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 200 } }),
         })
     if (given.answer !== 'given')
@@ -257,6 +259,9 @@ export async function repair(stage: Stage, shop: Shop, store: MemoryStore): Prom
 /** A deployment of it, or what it would go back to, can not stay healthy. */
 const isIll = ({ deployments, completed }: Service): boolean =>
   [...deployments, ...(completed ? [completed] : [])].some(({ definition }) => !isGood(familyOf(definition)))
+
+/** What failed and is not filled up has fewer tasks than its count for ever: what waits for them waits. */
+export const isStalled = ({ deployments }: Service): boolean => deployments[0]?.rolloutState === 'FAILED'
 
 const familyOf = (definition: string) => definition.slice(0, definition.lastIndexOf(':'))
 

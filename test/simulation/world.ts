@@ -1,6 +1,6 @@
-import type { Capacity, LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
+import type { Capacity, LaunchOrder, Observation, TaskName, Usage } from '../../domain/ports.ts'
 import { Unavailable } from '../../domain/ports.ts'
-import { type Ground, launch, list, observe, remove, stop } from '../../infra/capacity/simulated.ts'
+import { type Ground, launch, list, observe, remove, stats, stop } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Random } from './random.ts'
 import type { Process, Scheduler } from './scheduler.ts'
@@ -30,6 +30,7 @@ export interface Witness {
   launching(process: Process, order: LaunchOrder): void
   stopping(process: Process, task: TaskName, then: 'keep' | 'remove'): void
   saw(process: Process, task: TaskName, seen: Observation): void
+  measured(process: Process, tasks: readonly TaskName[], used: ReadonlyMap<string, Usage>): void
 }
 
 export interface World {
@@ -85,6 +86,17 @@ export function newWorld(options: WorldOptions): World {
           () => {
             if (away()) throw new Unavailable('simulated: capacity is away')
             return list(ground, now())
+          },
+        ),
+      stats: (tasks) =>
+        scheduler.call(
+          process,
+          () => `stats of ${tasks.length}`,
+          () => {
+            const used = away() ? new Map<string, Usage>() : stats(ground, tasks, now())
+            witness.measured(process, tasks, used)
+            if (away()) throw new Unavailable('simulated: capacity is away')
+            return used
           },
         ),
     }),

@@ -305,6 +305,23 @@ describe('step scaling', () => {
     expect(new Timeline(alarmed('CPUUtilization above 50 for 2', plan), 2).minutes(2, { cpu: 65 })).toBe(5)
   })
 
+  test('an alarm that wants the count that there is holds it against fewer, and nothing is counted or written', () => {
+    const exactly = { ...add([[undefined, 0, 2]]), AdjustmentType: 'ExactCapacity' as const }
+    const tags = { 'slipway:alarm:steps': 'CPUUtilization below 30' }
+    const line = new Timeline(target([cpu(50), steps(exactly)], { min: 0, tags }), 2)
+    const before = line.target
+    expect(line.minutes(60, { cpu: 5 })).toBe(2)
+    expect(line.target).toBe(before)
+  })
+
+  test('a share of no tasks leaves alone what has yet to start', () => {
+    const share = { ...add([[0, undefined, 20]]), AdjustmentType: 'PercentChangeInCapacity' as const }
+    const tags = { 'slipway:alarm:steps': 'queue/jobs above 60' }
+    const line = new Timeline(target([queue(5), steps(share)], { min: 0, tags }), 0)
+    line.startsAtOnce = false
+    expect([1, 2, 3, 4].map(() => line.minute({ 'queue jobs': 100 }))).toEqual([1, 1, 1, 1])
+  })
+
   test('in its cooldown only a larger step goes further, by the difference', () => {
     const plan = add([
       [0, 10, 1],

@@ -4,11 +4,15 @@ import type { Task } from '../../domain/model.ts'
 import { updateService } from '../../domain/operations/services.ts'
 import { putScheduledAction } from '../../domain/scaling/actions.ts'
 import { describeScalingActivities } from '../../domain/scaling/activities.ts'
-import { lookAtTarget, wantedFor } from '../../domain/scaling/look.ts'
+import { type Looked, lookAtTarget, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
+import { putScalingPolicy } from '../../domain/scaling/policies.ts'
+import { targetArn } from '../../domain/scaling/resource.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
+import { tagResource } from '../../domain/scaling/tags.ts'
+import { deregisterScalableTarget } from '../../domain/scaling/targets.ts'
 import { ScaledShop, SHOP } from './scaling-shop.ts'
-import { apply, decide, NOON, newCall, scope, settle } from './support.ts'
+import { apply, asleep, decide, NOON, newCall, scope, settle } from './support.ts'
 
 const MINUTE = 60_000
 
@@ -32,15 +36,34 @@ class Scaling extends ScaledShop {
     const samples = new Map<string, Sample>(
       Object.entries(figures).map(([name, value]) => [name, value === undefined ? { none: '' } : { value }]),
     )
+    let spent = false
     for (let round = 0; round < 9; round++) {
       const call = newCall(NOON + minute * MINUTE)
-      const { again } = settle(
-        lookAtTarget(this.targetKey, { samples, depths: new Map(), periodMs: MINUTE, startS: 1 }, call()),
+      const looked: Looked = settle(
+        lookAtTarget(
+          this.targetKey,
+          { samples, depths: new Map(), periodMs: MINUTE, startS: 1, spent },
+          call(),
+        ),
         this.records,
       )
-      if (!again) return
+      if (!looked.again) return
+      spent ||= looked.spent ?? false
     }
     throw new Error('no rest')
+  }
+
+  /** One decision of a pass that dies after so many writes. */
+  die(minute: number, cpu: number, after: number): void {
+    const samples = new Map<string, Sample>([['cpu', { value: cpu }]])
+    const call = newCall(NOON + minute * MINUTE)
+    const looking = lookAtTarget(
+      this.targetKey,
+      { samples, depths: new Map(), periodMs: MINUTE, startS: 1 },
+      call(),
+    )
+    const { changes = [] } = decide(looking, this.records)
+    for (const change of changes.slice(0, after)) expect(apply(change, this.records)).toBe(true)
   }
 
   activities = () => this.ask(describeScalingActivities, { ...SHOP }).ScalingActivities!
@@ -127,6 +150,98 @@ describe('a scaling activity', () => {
     ])
   })
 
+  test('and ends once, wherever the one that begins or ends it dies', () => {
+    for (let after = 1; after <= 3; after++) {
+      const shop = new Scaling(2)
+      shop.register()
+      shop.track(50)
+      for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+      shop.die(4, 140, after)
+      const end = shop.activities().find((a) => a.StatusCode === 'Overridden')?.EndTime
+      shop.pass(5, { cpu: 45 })
+      shop.fill(0, 'RUNNING', 'RUNNING', 'RUNNING', 'RUNNING')
+      shop.die(6, 45, 1)
+      shop.pass(7, { cpu: 45 })
+      expect(shop.activities()).toMatchObject([
+        { StatusCode: 'Successful', EndTime: new Date(NOON + 6 * MINUTE) },
+        { StatusCode: 'Overridden', EndTime: end ?? new Date(NOON + 4 * MINUTE) },
+      ])
+    }
+  })
+
+  test('is not carried out when the bounds have come to exclude it', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2]) shop.pass(minute, { cpu: 80 })
+    shop.die(3, 80, 2)
+    expect(shop.target.activity).toMatchObject({ to: 4 })
+    shop.register({ MaxCapacity: 3 })
+    shop.pass(4)
+    expect(shop.service.desiredCount).toBe(2)
+    expect(shop.activities()).toMatchObject([
+      { StatusCode: 'Overridden', StatusMessage: 'The bounds were set to 1 and 3 by someone else.' },
+    ])
+  })
+
+  test('is not carried out late, wherever the pass that would has slept, over counts that others have set since', () => {
+    let slept = true
+    for (let after = 0; slept; after++) {
+      slept = false
+      const shop = new Scaling(2)
+      shop.register()
+      shop.track(50)
+      for (const minute of [1, 2]) shop.pass(minute, { cpu: 80 })
+      shop.die(3, 80, 2)
+      const looking = lookAtTarget(
+        shop.targetKey,
+        { samples: new Map(), depths: new Map(), periodMs: MINUTE, startS: 1 },
+        newCall()(),
+      )
+      const late = asleep(looking, after, () => {
+        slept = true
+        shop.pass(4, { cpu: 80 })
+        expect(shop.service.desiredCount).toBe(4)
+        shop.ask(updateService, { cluster: 'demo', service: 'shop', desiredCount: 2 })
+      })
+      for (const change of decide(late, shop.records).changes ?? []) apply(change, shop.records)
+      expect([after, shop.service.desiredCount]).toEqual([after, slept ? 2 : 4])
+    }
+  })
+
+  test('ends with its target', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    shop.ask(deregisterScalableTarget, SHOP)
+    expect(shop.activities()).toMatchObject([
+      { StatusCode: 'Overridden', StatusMessage: 'The scalable target was deregistered.' },
+    ])
+  })
+
+  test('one observation moves a service once, whatever other policies make of it', () => {
+    const shop = new Scaling(1)
+    shop.register()
+    shop.track(50)
+    shop.ask(putScalingPolicy, {
+      ...SHOP,
+      PolicyName: 'one',
+      PolicyType: 'StepScaling',
+      StepScalingPolicyConfiguration: {
+        AdjustmentType: 'ExactCapacity',
+        StepAdjustments: [{ MetricIntervalLowerBound: 0, ScalingAdjustment: 1 }],
+      },
+    })
+    shop.ask(tagResource, {
+      ResourceARN: targetArn(scope, shop.target.id),
+      Tags: { 'slipway:alarm:one': 'CPUUtilization above 60 for 3' },
+    })
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 90 })
+    expect(shop.service.desiredCount).toBe(2)
+    expect(shop.activities()).toHaveLength(1)
+  })
+
   test('all are shown newest first, a page at a time', () => {
     const shop = new Scaling(2)
     shop.register()
@@ -197,6 +312,7 @@ describe('at rest', () => {
 
   test('whoever sets another count wakes it', () => {
     const shop = new Scaling(0)
+    shop.register()
     const { effects } = decide(
       updateService({ cluster: 'demo', service: 'shop', desiredCount: 1 }, newCall()()),
       shop.records,
@@ -223,6 +339,19 @@ describe('at rest', () => {
     shop.reconcile((s) => ({ ...s, status: 'INACTIVE' }))
     shop.pass(2)
     expect(shop.target).toMatchObject({ gone: true, policies: [] })
+  })
+
+  test('and what it waits for ends with both', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    shop.remove(true)
+    shop.reconcile((s) => ({ ...s, status: 'INACTIVE' }))
+    shop.pass(4)
+    expect(shop.activities()).toMatchObject([
+      { StatusCode: 'Failed', StatusMessage: 'The service does not exist any more.' },
+    ])
   })
 })
 

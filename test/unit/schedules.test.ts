@@ -1,14 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import * as keys from '../../domain/keys.ts'
-import { createService } from '../../domain/operations/services.ts'
+import { moment } from '../../domain/moment.ts'
+import type { Call } from '../../domain/operations/call.ts'
+import { createService, updateService } from '../../domain/operations/services.ts'
 import { deleteScheduleGroup } from '../../domain/schedules/delete-group.ts'
 import { createScheduleGroup, getScheduleGroup, listScheduleGroups } from '../../domain/schedules/groups.ts'
+import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import type { Run } from '../../domain/schedules/model.ts'
+import { lookAtRun } from '../../domain/schedules/run-look.ts'
 import { listRuns, runNow } from '../../domain/schedules/runs.ts'
 import { deleteSchedule, getSchedule, listSchedules } from '../../domain/schedules/schedules.ts'
 import { asked, CLUSTER, Machine, START, type Wanted } from './schedules-shop.ts'
-import { scope } from './support.ts'
+import { apply, asleep, decide, scope } from './support.ts'
 
 const minute = (n: number) => START + n * 60_000
 const firingsOf = (runs: readonly Run[]) => runs.map(({ firing }) => (firing - START) / 60_000)
@@ -77,6 +81,23 @@ describe('firing', () => {
     m.update({ Description: 'the same times' })
     m.pass(60)
     expect(firingsOf(m.history)).toEqual([1, 2])
+  })
+
+  it('runs what was due as it was, though its schedule was updated or made anew before anybody looked', () => {
+    const m = new Machine()
+    const input = (text: string): Wanted => ({ Target: { Input: JSON.stringify({ taskRoleArn: text }) } })
+    m.create(input('first'))
+    m.sleep(70)
+    m.update(input('second'))
+    m.sleep(60)
+    m.do((call) => deleteSchedule({ Name: 'job' }, call))
+    m.create({ ...input('third'), ScheduleExpression: 'rate(1 hour)' })
+    m.pass(30)
+    expect(m.history.map(({ firing, target }) => [(firing - START) / 60_000, target.Input])).toEqual([
+      [1, '{"taskRoleArn":"first"}'],
+      [2, '{"taskRoleArn":"second"}'],
+    ])
+    expect(m.tasks.map(({ overrides }) => overrides?.taskRoleArn)).toEqual(['first', 'second'])
   })
 
   it('begins at a moment of its window that follows from the firing, in order', () => {
@@ -365,6 +386,36 @@ describe('what a firing asks for', () => {
     m.pass(65)
     expect(m.history).toMatchObject([{ status: 'SUCCEEDED', why: 'The desired count of shop was set to 0.' }])
     expect(m.at(keys.service(scope, 'default', 'shop'))!.record).toMatchObject({ desiredCount: 0 })
+  })
+
+  it('and not a second time, wherever a look slept while another did and somebody moved it since', () => {
+    const service = keys.service(scope, 'default', 'shop')
+    let slept = true
+    for (let after = 0; slept; after++) {
+      slept = false
+      const m = new Machine()
+      m.do((call) => createService({ serviceName: 'shop', taskDefinition: 'work', desiredCount: 3 }, call))
+      m.create({
+        Target: {
+          Arn: 'arn:aws:scheduler:::aws-sdk:ecs:updateService',
+          EcsParameters: undefined,
+          Input: JSON.stringify({ Service: 'shop', DesiredCount: 0 }),
+        },
+      })
+      m.now += 60_000
+      m.do((call) => lookAtSchedule({ key: keys.schedule(scope, 'default', 'job') }, call))
+      const key = keys.run(scope, 'default', 'job', m.history[0]!.id)
+      const look = (call: Call) => lookAtRun({ key }, call)
+      const others = () => {
+        slept = true
+        m.do(look)
+        m.do((call) => updateService({ service: 'shop', desiredCount: 2 }, call))
+      }
+      const call: Call = { scope, moment: moment(m.now, 'late') }
+      for (const change of decide(asleep(look(call), after, others), m.records).changes ?? [])
+        apply(change, m.records)
+      expect([after, m.at(service)!.record]).toMatchObject([after, { desiredCount: slept ? 2 : 0 }])
+    }
   })
 
   it('runs at once when asked, also while it is DISABLED', () => {

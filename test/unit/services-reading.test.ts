@@ -227,6 +227,7 @@ describe('tags of a service', () => {
 
   it('wake the worker though the service rests: they say where its requests come in, and what it is scaled by', () => {
     shop.create()
+    put(shop.records, { ...shop.key, sk: 'scaling' }, { min: 0, max: 3 })
     shop.reconcile((s) => s)
     const { changes, effects } = decide(
       tagging([{ key: 'slipway:routes', value: 'shop.test' }]),

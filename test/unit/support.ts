@@ -48,6 +48,16 @@ export function decide<T>(reading: Reading<Decision<T>>, records: Records): Deci
 }
 
 /** One conditional write; false when it is stale. */
+/** Of a decision whose maker sleeps after some of its reads, while others act. */
+export function* asleep<T>(reading: Reading<T>, after: number, others: () => void): Reading<T> {
+  let step = reading.next()
+  for (let n = 0; !step.done; n++) {
+    if (n === after) others()
+    step = reading.next(yield step.value)
+  }
+  return step.value
+}
+
 export function apply(change: Change, records: Records): boolean {
   const present = records.get(place(change.key))
   if ((present?.rev ?? 'absent') !== change.expect) return false

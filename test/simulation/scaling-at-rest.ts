@@ -1,0 +1,63 @@
+import type { Service } from '../../domain/model.ts'
+import type { ScalableTarget } from '../../domain/scaling/model.ts'
+import type { Scene } from './at-rest.ts'
+import type { Judge } from './invariants.ts'
+import { WORK } from './outside.ts'
+import { isScalableTarget, queueIn } from './scaling-laws.ts'
+import { isStalled } from './services.ts'
+import { servicesOf } from './services-at-rest.ts'
+import type { MemoryStore } from './store.ts'
+
+const targetsIn = (store: MemoryStore) =>
+  store
+    .all()
+    .flatMap(({ key, record }) => (isScalableTarget(key) ? [record as ScalableTarget] : []))
+    .filter(({ gone }) => !gone)
+
+const serviceOf = ({ service }: ScalableTarget, store: MemoryStore): Service | undefined =>
+  servicesOf(store).find(({ record }) => record.name === service && record.status !== 'INACTIVE')?.record
+
+/** What scaling still has to do, in words. */
+export function unrestOfScaling({ store, outside }: Scene): string | undefined {
+  const targets = targetsIn(store)
+  for (const target of targets) {
+    const { service: name, activity, low, breached, calm } = target
+    const service = serviceOf(target, store)
+    if (!service) return `${name} is gone, its scalable target is not`
+    if (isStalled(service)) continue
+    if (activity) return `${name} waits for ${activity.to} tasks`
+    if (calm) return `${name} is about to be idle`
+    if (low || breached) return `${name} is about to be scaled: ${JSON.stringify({ low, breached })}`
+  }
+  const left = targets.find((target) => isFollowing(target) && isAtWork(target, serviceOf(target, store)))
+  return left && outside.depth() > 0 ? `work is left for ${left.service}` : undefined
+}
+
+/** It has tasks that do it, or may have. */
+const isAtWork = ({ max, suspended }: ScalableTarget, service: Service | undefined) =>
+  service !== undefined && !isStalled(service) && (service.desiredCount > 0 || (max > 0 && !suspended.out))
+
+/** By its queue alone, both ways. */
+const isFollowing = (target: ScalableTarget) =>
+  target.policies.length > 0 &&
+  target.policies.every((policy) => policy.tracking && queueIn(policy, target) === WORK) &&
+  target.policies.some(({ tracking }) => !tracking?.DisableScaleIn)
+
+/** At rest: the Laws about scaling as a whole; `wrote`: the scaler has not stopped to write. */
+export function judgeScaling(judge: Judge, { store, outside }: Scene, wrote: boolean): void {
+  const targets = targetsIn(store)
+  const stalled = targets
+    .map((target) => serviceOf(target, store))
+    .some((service) => service && isStalled(service))
+  if (wrote && !stalled) judge.fail('rest is silent', 'the scaler wrote for nothing')
+  const open = new Set(targets.flatMap(({ activity }) => activity?.id ?? []))
+  for (const { id, status } of judge.activities.values())
+    if (status === 'InProgress' && !open.has(id)) judge.fail('each activity ends', `${id} never did`)
+  for (const target of targets) {
+    const service = serviceOf(target, store)
+    if (!isFollowing(target) || target.suspended.in || !service || isStalled(service) || outside.depth() > 0)
+      continue
+    if (service.desiredCount > target.min)
+      judge.fail('the count is as the work', `${service.name} has no work and ${service.desiredCount} tasks`)
+  }
+}

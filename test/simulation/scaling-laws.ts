@@ -1,0 +1,194 @@
+import type { Change, Key, Stored } from '../../domain/decision.ts'
+import { kindOf, SCALING_ACTIVITIES, scalableTarget, servicePartition } from '../../domain/keys.ts'
+import type { Service, Task } from '../../domain/model.ts'
+import type { TaskName, Usage } from '../../domain/ports.ts'
+import { parseAlarm } from '../../domain/scaling/alarm-tags.ts'
+import type { ScalableTarget, ScalingActivity, ScalingPolicy } from '../../domain/scaling/model.ts'
+import type { Run } from '../../domain/schedules/model.ts'
+import type { Evidence, Judge } from './invariants.ts'
+import type { Process } from './scheduler.ts'
+
+/** The Laws of scaling, held at each write of a scalable target, of an activity and of a service's count. */
+export interface ScalingJudge {
+  wroteTarget(process: Process, change: Change<ScalableTarget>): void
+  wroteActivity(change: Change<ScalingActivity>): void
+  wroteService(process: Process, change: Change<Service>): void
+  read(process: Process, found: readonly (Stored | undefined)[]): void
+  measured(process: Process, tasks: readonly TaskName[], used: ReadonlyMap<string, Usage>): void
+  depthAsked(process: Process, queue: string, depth: number | undefined): void
+  targetOf(service: string): ScalableTarget | undefined
+  readonly activities: Map<string, ScalingActivity>
+}
+
+/** What one pass has gone by. */
+interface Sight {
+  readonly since: number
+  readonly targets: Map<string, ScalableTarget>
+  readonly services: Map<string, Service>
+  /** Tasks of which something was measured, and queues whose depth was told. */
+  readonly measured: Set<string>
+  readonly depths: Map<string, number | undefined>
+}
+
+const SCOPE = { account: '000000000000', region: 'us-east-1' }
+const TARGET = scalableTarget(SCOPE, '', '').sk
+export const isScalableTarget = ({ sk }: Key) => sk === TARGET
+export const isActivity = ({ sk }: Key) => sk.startsWith(SCALING_ACTIVITIES)
+const isScaler = ({ name }: Process) => name.startsWith('scaler')
+/** Workers look at what is asked of a service, between two passes. */
+const mayScale = (process: Process) => isScaler(process) || process.name.startsWith('worker')
+
+export function newScalingJudge(
+  judge: Pick<Judge, 'fail' | 'latest'>,
+  evidence: Evidence,
+  activities: ScalingJudge['activities'],
+): ScalingJudge {
+  const { fail } = judge
+  const targets = new Map<string, ScalableTarget>()
+  const services = new Map<string, Service>()
+  const sights = new WeakMap<Process, Sight>()
+
+  const sightOf = (process: Process): Sight => {
+    const known = sights.get(process)
+    if (known?.since === process.since) return known
+    const fresh: Sight = {
+      since: process.since,
+      targets: new Map(),
+      services: new Map(),
+      measured: new Set(),
+      depths: new Map(),
+    }
+    sights.set(process, fresh)
+    return fresh
+  }
+
+  return {
+    activities,
+    targetOf(service) {
+      const found = targets.get(servicePartition(SCOPE, 'default', service))
+      return found?.gone ? undefined : found
+    },
+    read(process, found) {
+      if (!mayScale(process)) return
+      const sight = sightOf(process)
+      for (const one of found) {
+        if (!one) continue
+        if (isScalableTarget(one.key)) sight.targets.set(one.key.pk, one.record as ScalableTarget)
+        if (kindOf(one.key) === 'service') sight.services.set(one.key.pk, one.record as Service)
+      }
+    },
+    measured(process, tasks, used) {
+      for (const { id } of tasks) if (used.get(id)?.cpu !== undefined) sightOf(process).measured.add(id)
+    },
+    depthAsked: (process, queue, depth) => void sightOf(process).depths.set(queue, depth),
+    wroteTarget(process, { key, record }) {
+      const before = targets.get(key.pk)
+      targets.set(key.pk, record)
+      if (!before || before.gone || !mayScale(process)) return
+      // Its own write is as good as read.
+      sightOf(process).targets.set(key.pk, record)
+      const { activity } = record
+      if (activity && activity.id !== before.activity?.id) judgeBegin(key.pk, before, record, process)
+      const bounds = before.min !== record.min || before.max !== record.max
+      if (bounds && before.suspended.scheduled)
+        fail('a step has its time', `${record.service} has new bounds, and scheduled scaling is suspended`)
+    },
+    wroteActivity({ key, record }) {
+      const before = activities.get(`${key.pk}/${key.sk}`)
+      activities.set(`${key.pk}/${key.sk}`, record)
+      const over = record.status !== 'InProgress'
+      if (over !== (record.endedAt !== undefined) || (record.endedAt ?? record.startedAt) < record.startedAt)
+        fail('each activity ends', `${record.id} is ${record.status}, ended at ${record.endedAt}`)
+      if (before && before.status !== 'InProgress' && JSON.stringify(before) !== JSON.stringify(record))
+        fail('each activity ends', `${record.id} was ${before.status} for good, and is ${record.status}`)
+    },
+    wroteService(process, { key, record: service }) {
+      const before = services.get(key.pk)
+      services.set(key.pk, service)
+      if (before?.uid !== service.uid) return
+      if (isScaler(process) && shape(before) !== shape(service))
+        fail('scaling deploys nothing', `${service.name} was changed in more than its count`)
+      if (before.desiredCount === service.desiredCount) return
+      if (mayScale(process) && !isAskedByRun(service)) judgeCount(key.pk, before, service, process)
+    },
+  }
+
+  /** The count that a stored activity wants, within the bounds that were read with it. */
+  function judgeCount(pk: string, before: Service, { name, desiredCount }: Service, process: Process): void {
+    const target = sightOf(process).targets.get(pk)
+    const { activity } = target ?? {}
+    if (
+      !activity ||
+      activity.applied ||
+      activity.to !== desiredCount ||
+      activity.from !== before.desiredCount
+    )
+      fail(
+        'writes come first',
+        `${name} is to have ${desiredCount}, and no activity that is stored wants that`,
+      )
+    else if (desiredCount < target!.min || desiredCount > target!.max)
+      fail('within its bounds', `${name} is to have ${desiredCount} of ${target!.min} to ${target!.max}`)
+  }
+
+  function judgeBegin(pk: string, before: ScalableTarget, record: ScalableTarget, process: Process): void {
+    const { from, to, cause, id } = record.activity!
+    const side = to > from ? 'out' : 'in'
+    if (to === from || to < record.min || to > record.max)
+      fail('within its bounds', `${id} from ${from} to ${to} of ${record.min} to ${record.max}`)
+    const policies = record.policies.filter(({ name }) => cause.endsWith(` triggered policy ${name}`))
+    if (!cause.startsWith('monitor alarm')) return
+    const service = sightOf(process).services.get(pk)
+    const cooling = side === 'in' && (before.cooldown?.in?.until ?? 0) > evidence.now()
+    const deploying = side === 'in' && service?.deployments.some((d) => d.rolloutState === 'IN_PROGRESS')
+    if (before.suspended[side] || cooling || deploying)
+      fail('a step has its time', `${id} scales ${side}: ${JSON.stringify({ cooling, deploying })}`)
+    // Of target tracking all that may scale in agree.
+    const voices =
+      policies.some((p) => p.tracking) && side === 'in' ? record.policies.filter(mayScaleIn) : policies
+    const blind = voices.find((policy) => !isSeen(policy, record, pk, sightOf(process)))
+    if (blind || voices.length === 0)
+      fail('no data moves nothing', `${id} scales ${side} by ${blind?.name}, of which nothing was seen`)
+  }
+
+  function isSeen(policy: ScalingPolicy, target: ScalableTarget, pk: string, sight: Sight): boolean {
+    const queue = queueIn(policy, target)
+    if (queue !== undefined) return sight.depths.get(queue) !== undefined
+    return [...sight.measured].some((id) => isOf(judge.latest(id), pk))
+  }
+
+  /** A run that is being begun wants just this count. */
+  function isAskedByRun({ name, desiredCount }: Service): boolean {
+    const wanted = JSON.stringify({ Service: name, DesiredCount: desiredCount })
+    return evidence.store
+      .all()
+      .some(
+        ({ key, record }) =>
+          kindOf(key) === 'run' &&
+          (record as Run).status === 'DUE' &&
+          (record as Run).target.Input === wanted,
+      )
+  }
+}
+
+const isOf = (task: Task | undefined, pk: string) =>
+  task?.service !== undefined && servicePartition(SCOPE, task.cluster, task.service) === pk
+
+const mayScaleIn = ({ tracking }: ScalingPolicy) => tracking !== undefined && !tracking.DisableScaleIn
+
+/** The queue that a policy follows. */
+export function queueIn({ name, tracking }: ScalingPolicy, { tags }: ScalableTarget): string | undefined {
+  if (tracking) return tracking.CustomizedMetricSpecification?.Dimensions?.[0]?.Value
+  const alarm = parseAlarm(tags?.[`slipway:alarm:${name}`] ?? '')
+  return alarm?.metric.metric === 'queue' ? alarm.metric.queue : undefined
+}
+
+/** All of a service but its counts, and that it may start tasks again. */
+const shape = ({ settings, deployments, rollouts, status, slots }: Service) =>
+  JSON.stringify([
+    settings,
+    deployments.map(({ id, definition, revision, generation }) => [id, definition, revision, generation]),
+    rollouts.map(({ id, status }) => [id, status]),
+    status,
+    slots,
+  ])
