@@ -11,10 +11,13 @@ import {
   type Wake,
 } from './decision.ts'
 import { expiring } from './deployments/file-old.ts'
-import { DUE_AFTER_MS, dueOf } from './due.ts'
+import { dueOf } from './due.ts'
 import * as keys from './keys.ts'
+import { birthsOf, lineFor, wakesOf } from './line.ts'
 import type {
+  Cluster,
   GatewayLease,
+  Lines,
   Route,
   Service,
   ServiceRevision,
@@ -24,6 +27,7 @@ import type {
 } from './model.ts'
 import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
+import { withReasons } from './operations/place-in-line.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
 import { leavingReason, taskOfSlot } from './service-tasks.ts'
@@ -60,11 +64,12 @@ export function* lookAtService(
   const tasks = yield* tasksOf(stored.record, call)
   const revisions = yield* revisionsOf(stored.record, call)
 
-  const next = reconcile({ service: stored.record, tasks: recordsOf(tasks), settleMs }, moment)
+  const told = yield* withReasons(recordsOf(tasks), scope)
+  const next = reconcile({ service: stored.record, tasks: told, settleMs }, moment)
   const own = ownChange(stored, next.service, next.lookAfter !== undefined, call)
   const service = next.service
   const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
-  const born = yield* births(service, tasks, revisions, call)
+  const { born, lines } = yield* births(service, tasks, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
   if (ended === 'moved') return { reply: { again: true } }
@@ -78,9 +83,11 @@ export function* lookAtService(
         )
       : []
   const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
-  const changes = [...first, ...born, ...ended].filter((c) => c !== undefined)
+  const stores = birthsOf(scope, born, lines, moment.now).map((c): Change => ({ ...c, sharedBirth: true }))
+  const changes = [...first, ...stores, ...ended].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
-  if (reply.again) return { reply, changes, effects: [...born, ...ended].map(wakeOf) }
+  if (reply.again)
+    return { reply, changes, effects: [...wakesOf(scope, born, moment.now), ...ended.map(wakeOf)] }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
     effect: 'wake',
@@ -157,9 +164,9 @@ function* births(
   tasks: Tasks,
   revisions: ReadonlyMap<string, ServiceRevision>,
   { scope, moment }: Call,
-): Reading<Change<Task>[]> {
+): Reading<{ born: readonly Task[]; lines?: Lines | undefined }> {
   const missing = service.slots.filter((slot) => !tasks.has(slotTaskId(service, slot))).slice(0, AT_ONCE)
-  if (missing.length === 0) return []
+  if (missing.length === 0) return { born: [] }
   const revisionOf = (slot: Slot): ServiceRevision => {
     const found = revisions.get(service.deployments.find((d) => d.id === slot.deployment)?.revision ?? '')
     if (!found)
@@ -170,25 +177,21 @@ function* births(
   const found = yield* getAll<TaskDefinitionRecord>(
     wanted.map((r) => keys.revision(scope, r.family, r.revision)),
   )
+  const [cluster, known] = yield* getAll([keys.cluster(scope, service.cluster), keys.lines(scope)])
+  const lines = (known as Stored<Lines> | undefined)?.record
   const definitions = new Map(wanted.map((revision, n) => [revision, found[n]?.record]))
-  return missing.map((slot): Change<Task> => {
+  const born = missing.map((slot): Task => {
     const revision = revisionOf(slot)
     const definition = definitions.get(revision)
     if (!definition)
       throw new Error(
         `${service.name} runs ${revision.family}:${revision.revision}, which is not in the table`,
       )
-    const record = taskOfSlot(service, slot, revision, definition, moment.now)
-    const list = keys.liveTask(scope, record.cluster, record.id)
-    return {
-      key: keys.task(scope, record.id),
-      expect: 'absent',
-      record,
-      list,
-      due: moment.now + DUE_AFTER_MS,
-      sharedBirth: true,
-    }
+    const { tags } = (cluster as Stored<Cluster> | undefined)?.record ?? {}
+    const line = lineFor({ name: service.cluster, tags }, definition, lines)
+    return taskOfSlot(service, slot, revision, definition, line, moment.now)
   })
+  return { born, lines }
 }
 
 /** Tasks that leave and have not been told, and those that are told and are not waited for any more. */
@@ -262,5 +265,5 @@ function* awaitedBy(
 /** Whoever writes a task takes over its looks. */
 const wakeOf = ({ key, expect }: Change<Task>): Effect => ({
   effect: 'wake',
-  wake: { key, look: expect === 'absent' ? 1 : expect + 1 },
+  wake: { key, look: Number(expect) + 1 },
 })

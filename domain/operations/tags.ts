@@ -1,18 +1,12 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { type EcsArn, parseArn } from '../arn.ts'
-import {
-  type Decision,
-  get,
-  type Key,
-  type Moment,
-  type Reading,
-  type Scope,
-  type Stored,
-} from '../decision.ts'
+import { type Decision, get, type Key, type Reading, type Scope, type Stored } from '../decision.ts'
 import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
+import { canonical } from '../moment.ts'
+import { limitsIn } from '../placement-tags.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { judgeServiceTags } from './service-rules.ts'
@@ -24,28 +18,28 @@ type Tagged = Cluster | TaskDefinitionRecord | Task | Service
 
 export function* tagResource(
   input: Input<'TagResource'>,
-  { scope, moment }: Call,
+  call: Call,
 ): Reading<Decision<Output<'TagResource'>>> {
   const given = input.tags ?? []
   checkTags(given)
-  const stored = yield* resource(input.resourceArn ?? '', scope)
+  const stored = yield* resource(input.resourceArn ?? '', call.scope)
   refuseStopped(stored.record)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
   if (keys.kindOf(stored.key) === 'service') judgeServiceTags(tags)
-  return { reply: {}, ...retagged(stored, tags, moment) }
+  return { reply: {}, ...retagged(stored, tags, call) }
 }
 
 /** Keys that are not there are ignored. */
 export function* untagResource(
   input: Input<'UntagResource'>,
-  { scope, moment }: Call,
+  call: Call,
 ): Reading<Decision<Output<'UntagResource'>>> {
-  const stored = yield* resource(input.resourceArn ?? '', scope)
+  const stored = yield* resource(input.resourceArn ?? '', call.scope)
   refuseStopped(stored.record)
   const present = stored.record.tags ?? []
   const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
-  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags, moment) }
+  return tags.length === present.length ? { reply: {} } : { reply: {}, ...retagged(stored, tags, call) }
 }
 
 export function* listTagsForResource(
@@ -63,13 +57,15 @@ export function* listTagsForResource(
 function retagged(
   { key, rev, record, list, due: before }: Stored<Tagged>,
   tags: Tag[],
-  { now }: Moment,
+  { scope, moment: { now } }: Call,
 ): Omit<Decision<unknown>, 'reply'> {
   const due = keys.kindOf(key) === 'service' ? dueOf(before, true, now) : before
-  return {
-    changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
-    effects: due === undefined ? [] : [{ effect: 'wake', wake: { key, look: rev + 1 } }],
-  }
+  const changes = [{ key, expect: rev, record: { ...record, tags }, list, due }]
+  if (due !== undefined) return { changes, effects: [{ effect: 'wake', wake: { key, look: rev + 1 } }] }
+  // A limit that is raised or gone lets tasks go that wait.
+  const limits = [record.tags, tags].map((some) => canonical(limitsIn(some) ?? {}))
+  const moved = key.pk === keys.clustersPartition(scope) && limits[0] !== limits[1]
+  return { changes, effects: moved ? [{ effect: 'wake', wake: { key: keys.placement(scope) } }] : [] }
 }
 
 function refuseStopped(record: Tagged) {

@@ -4,6 +4,7 @@ import { kindOf } from '../../domain/keys.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtTask } from './look.ts'
+import { lookAtPlacement } from './look-placement.ts'
 import { lookAtRun, lookAtSchedule } from './look-schedule.ts'
 import { lookAtService } from './look-service.ts'
 
@@ -49,6 +50,8 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
       return lookAtSchedule(wake, ports)
     case 'run':
       return lookAtRun(wake, ports)
+    case 'placement':
+      return lookAtPlacement(wake, ports)
     case 'other':
       return
   }

@@ -1,0 +1,20 @@
+import type { Wake } from '../../domain/decision.ts'
+import { lookAtPlacement as decide } from '../../domain/placement-look.ts'
+import { commit } from '../../infra/commit.ts'
+import { answerReads } from '../../infra/reading.ts'
+import type { Ports } from '../ports.ts'
+
+/** Decisions of one look. Whoever loses its writes so often has others who decide in its place, and looks once more when they have. */
+const ROUNDS = 16
+
+/** One look at who may be launched: decide, commit, and again while something is left. */
+export async function lookAtPlacement(wake: Wake, ports: Ports): Promise<void> {
+  const { scope, queue, store } = ports
+  for (let round = 0; round < ROUNDS; round++) {
+    const call = { scope: { ...scope, caller: 'slipway' }, moment: ports.clock(wake.key.pk) }
+    const decision = await answerReads(decide(wake, call), store)
+    const { stale } = await commit(decision, ports)
+    if (!stale && !decision.reply.again) return
+  }
+  await queue.send([{ wake: { key: wake.key }, delaySeconds: 1 }])
+}
