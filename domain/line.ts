@@ -153,7 +153,8 @@ export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision
           ]
         : []),
     ],
-    effects: [keys.line(scope, task.cluster), keys.placement(scope)].map((of) => ({
+    // With a ticket already there it may be that nobody knows of its line, or that there is room that nobody was told of.
+    effects: [keys.line(scope, task.cluster), ...(ticket ? [keys.placement(scope)] : [])].map((of) => ({
       effect: 'wake',
       wake: { key: of },
     })),

@@ -1,9 +1,19 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service, StopCode, Task, TaskContainer } from '../../domain/model.ts'
+import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
+import type {
+  GatewayLease,
+  Placement,
+  Route,
+  Service,
+  StopCode,
+  Task,
+  TaskContainer,
+  Ticket,
+} from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
 import type { Body, Ground } from '../../infra/capacity/simulated.ts'
 import type { Underway } from './gateways.ts'
+import { type LineJudge, newLineJudge } from './line-laws.ts'
 import type { Process } from './scheduler.ts'
 import { newServiceJudge, type ServiceJudge, type View } from './service-laws.ts'
 import type { MemoryStore } from './store.ts'
@@ -33,6 +43,11 @@ export const invariants = {
   'answers are waited for': 'services: no task is stopped under requests of a gateway that has a lease',
   'one final state': 'services: each service deployment ends once, and stays as it ended',
   'what is wanted is there': 'services: at rest they have their tasks, their route and nothing else',
+  'never above a limit': 'lines: nothing starts beyond what tags allow of a cluster or a family',
+  'the line is kept':
+    'lines: nobody is admitted while somebody stands before it whom the same could have admitted',
+  'no one waits while there is room':
+    'lines: where nothing is faulty, who stands in front and is held back by nothing goes',
   'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const
@@ -43,7 +58,10 @@ export interface Violation {
   readonly message: string
 }
 
-export interface Judge extends Witness, Pick<ServiceJudge, 'asks' | 'serviceNamed'> {
+export interface Judge
+  extends Witness,
+    Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
+    Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
@@ -61,6 +79,8 @@ export interface Evidence {
   readonly now: () => number
   readonly store: MemoryStore
   readonly truth: () => Truth
+  /** The latest record of each task. */
+  readonly tasks: () => Task[]
   /** Messages in the queue that ask for this look. */
   readonly queued: (wake: Wake) => number
   readonly calm: boolean
@@ -94,8 +114,9 @@ const SET_ONCE = [
 ] as const
 const NEVER_CHANGES = ['id', 'cluster', 'family', 'revision', 'createdAt', 'launchBy'] as const
 
-export function newJudge(evidence: Evidence): Judge {
+export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
   const tasks = new Map<string, Task>()
+  const evidence: Evidence = { ...given, tasks: () => [...tasks.values()] }
   const seenBy = new WeakMap<Process, Map<string, Observation['sees']>>()
   const excuses = new Map<string, number>()
   /** Since when a record waits for its look. */
@@ -115,6 +136,7 @@ export function newJudge(evidence: Evidence): Judge {
     latest: (id) => tasks.get(id),
     asks: (request) => services.asks(request),
     serviceNamed: (name) => services.serviceNamed(name),
+    lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
       if (kind === 'service') {
@@ -123,11 +145,15 @@ export function newJudge(evidence: Evidence): Judge {
       }
       if (change.key.pk.endsWith('#routes')) return services.wroteRoute(change as Change<Route>)
       if (change.key.sk.startsWith(GATEWAY_LEASES)) return services.wroteLease(change as Change<GatewayLease>)
+      if (kind === 'placement') return lines.wrotePlacement(process, change as Change<Placement>)
+      if (change.key.sk.startsWith(TICKETS)) return lines.wroteTicket(change as Change<Ticket>)
       if (kind !== 'task') return
       const task = change.record as Task
       const before = tasks.get(task.id)
       tasks.set(task.id, task)
-      if (!before || before.desiredStatus !== task.desiredStatus) unseen.set(task.id, evidence.now())
+      const mayStart = task.line?.state !== 'waits' && (!before || before.line?.state === 'waits')
+      if (mayStart || (before && before.desiredStatus !== task.desiredStatus))
+        unseen.set(task.id, evidence.now())
       services.wroteTask(before, task, view)
       judgeDue(judge, task, change, evidence.now())
       if (!before) return judgeBirth(judge, task)
@@ -142,6 +168,8 @@ export function newJudge(evidence: Evidence): Judge {
       if (task.stopCode && !before.stopCode) judgeReason(judge, before, task, evidence)
     },
     sending(process, wake) {
+      // Who waits is looked for in the table, whatever woke.
+      if (kindOf(wake.key) === 'placement') return
       const [stored] = evidence.store.get([wake.key])
       if (!stored || stored.rev < (wake.look ?? 0))
         return judge.fail('writes come first', `${process.name} woke ${text(wake)}, stored: ${stored?.rev}`)
@@ -179,9 +207,11 @@ export function newJudge(evidence: Evidence): Judge {
       if (tasks.get(id)?.lastStatus === 'STOPPED' && bodies.length === 1)
         judge.fail('never launched stays so', `${body.definition.name} of ${id} started after all`)
       services.started(id)
+      lines.started(id)
     },
   }
   const services = newServiceJudge(judge, evidence)
+  const lines = newLineJudge(judge, evidence)
   return judge
 }
 
@@ -199,6 +229,9 @@ function judgeDue(judge: Judge, task: Task, { due }: Change, now: number): void 
   const resting = task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING'
   if (task.lastStatus === 'STOPPED') {
     if (due !== undefined) judge.fail('always due', `${task.id} is STOPPED and due`)
+  } else if (task.line?.state === 'waits' && task.desiredStatus === 'RUNNING') {
+    if (due === undefined || due > Math.max(now + 60_000, task.launchBy))
+      judge.fail('always due', `${task.id} waits in line until ${task.launchBy} and is due ${due}`)
   } else if (!resting && (due === undefined || due > now + 900_000))
     judge.fail('always due', `${task.id} is ${task.lastStatus} and due ${due}`)
 }
@@ -273,7 +306,10 @@ function judgeReason(judge: Judge, before: Task, task: Task, evidence: Evidence)
   const refused = () =>
     judgeRefusal(reason, bodies) || task.containers.some((c) => c.essential && c.reason?.startsWith(BLOCKED))
   const holds: Partial<Record<StopCode, () => boolean>> = {
-    UserInitiated: () => evidence.stopsAsked.has(task.id),
+    UserInitiated: () =>
+      reason.includes('slipway:max-run-time')
+        ? now() >= task.startedAt! + task.maxRunSeconds! * 1_000
+        : evidence.stopsAsked.has(task.id),
     ServiceSchedulerInitiated: () => task.service !== undefined,
     EssentialContainerExited: () =>
       reason.includes('removed') ? truth().takenAway.has(task.id) : bodies.some(over) || refused(),

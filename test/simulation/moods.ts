@@ -27,10 +27,16 @@ export interface Mood {
   readonly gateways: number
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
+  /** Clusters, families and tasks have tags about how they wait. */
+  readonly tagged: boolean
+  /** Tasks that capacity has room for at a time, until the quiet. */
+  readonly room: number
 }
 
 /** So many stories have services; they take their time. */
 const SERVICES = 0.2
+/** So many of the others have more tasks than may run at once. */
+const CROWDS = 0.4
 
 export function moodOf(random: Random): Mood {
   const calm = random.chance(0.1)
@@ -67,8 +73,10 @@ export function moodOf(random: Random): Mood {
     keepers: 0,
     gateways: 0,
     settleMs: 40_000,
+    tagged: false,
+    room: Number.POSITIVE_INFINITY,
   }
-  if (!random.chance(SERVICES)) return mood
+  if (!random.chance(SERVICES)) return random.chance(CROWDS) ? crowded(mood, random) : mood
   return {
     ...mood,
     activeMs: Math.max(mood.activeMs, random.between(60_000, random.chance(0.3) ? 900_000 : 300_000)),
@@ -76,6 +84,16 @@ export function moodOf(random: Random): Mood {
     keepers: random.between(1, 2),
     gateways: random.between(0, 2),
     settleMs: random.pick([2_000, 2_000, 10_000, 40_000]),
+  }
+}
+
+function crowded(mood: Mood, random: Random): Mood {
+  const tagged = random.chance(0.7)
+  return {
+    ...mood,
+    clients: random.between(2, 4),
+    tagged,
+    room: tagged && random.chance(0.5) ? Number.POSITIVE_INFINITY : random.between(1, 4),
   }
 }
 

@@ -53,12 +53,14 @@ export async function play(
     const shop = mood.keepers > 0 ? await openShop(stage) : undefined
     Object.assign(mood.faults, faults)
     if (mood.full) world.fullUntil = Number.POSITIVE_INFINITY
+    world.room = mood.room
     const clients = Array.from({ length: mood.clients }, () => client(stage, families))
     const keepers = shop ? Array.from({ length: mood.keepers }, () => keeper(stage, shop)) : []
     const traffic = shop && mood.gateways > 0 ? demand(shop) : undefined
     await Promise.all([...clients, ...keepers, traffic, scheduler.sleep(mood.activeMs)])
     calmDown(mood)
     world.awayUntil = world.fullUntil = 0
+    world.room = Number.POSITIVE_INFINITY
     if (!mood.calm && random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
     if (shop) await mend(shop)
@@ -117,6 +119,11 @@ export async function play(
     void sweepOnce(site)
     scheduler.at(scheduler.now() + MINUTE, everyMinute)
   })
+  if (mood.calm)
+    scheduler.at(START, function everyTenSeconds() {
+      judge.lookAround(world.isFull())
+      scheduler.at(scheduler.now() + 10_000, everyTenSeconds)
+    })
   if (Number.isFinite(mood.troubleMs)) trouble(site, START + mood.activeMs)
   const run = () => scheduler.run(() => over || judge.violation !== undefined)
   await (mood.gateways > 0 ? withTimers(scheduler, run) : run())
@@ -198,6 +205,7 @@ function newStory(
     stopsAsked,
     request: (name, input) => request(site, name, input),
     post: (letter) => door.send(letter, 0),
+    tagged: mood.tagged,
     accepted: new Map(),
     letters: [],
     asked: new Map(),
