@@ -85,9 +85,9 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
   })
   switch (seen?.sees) {
     case undefined:
-      // Past its deadline nothing new is begun, but what was begun in time may be there: look first. So it may of one that
+      // Past its deadline nothing is begun, but what was begun in time may be there: look first. So it may of one that
       // stands in line since capacity had no room.
-      return { task, act: late || waitsInLine(task) ? 'observe' : 'launch' }
+      return { task, act: (late && !hasBegun(task)) || waitsInLine(task) ? 'observe' : 'launch' }
     case 'unreachable':
       return waitsInLine(task) ? { task, act: 'queue' } : wait()
     case 'absent':
@@ -114,6 +114,10 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
       return started(task, definition, seen, now)
   }
 }
+
+/** Some of its containers were made: the deadline of its placement is behind it, and the others follow in their order. */
+const hasBegun = ({ containers }: Task): boolean =>
+  containers.some((c) => c.runtimeId !== undefined || c.status !== 'PENDING')
 
 /** It joins its cluster's line, unless it stands there already; in front of it, it asks again soon. */
 function withoutRoom(task: Task, why: string, now: number): Step {

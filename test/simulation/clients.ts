@@ -40,6 +40,8 @@ export interface Stage {
   readonly post: (letter: Letter) => void
   /** Clusters, families and tasks have tags about how they wait. */
   readonly tagged: boolean
+  /** Tags of each family about how many there may be. */
+  readonly limits: Map<string, Tag[]>
   readonly accepted: Map<string, Accepted>
   readonly stopsAsked: Set<string>
   readonly letters: Letter[]
@@ -122,7 +124,10 @@ const SIDE = 'side'
 const register = (stage: Stage, family: string) => {
   const containers = FAMILIES[family]!(stage.random)
   const containerDefinitions = stage.tagged ? containers.map((c) => ({ ...c, cpu: 512 })) : containers
-  const tags = [...limitTags(stage, 0.4), ...wishTags(stage)]
+  // Each task is judged by its own revision: only where they all say the same can others tell.
+  const limits = stage.limits.get(family) ?? limitTags(stage, 0.4)
+  stage.limits.set(family, limits)
+  const tags = [...limits, ...wishTags(stage)]
   return stage.request('RegisterTaskDefinition', { family, containerDefinitions, tags })
 }
 

@@ -206,6 +206,7 @@ function newStory(
     request: (name, input) => request(site, name, input),
     post: (letter) => door.send(letter, 0),
     tagged: mood.tagged,
+    limits: new Map(),
     accepted: new Map(),
     letters: [],
     asked: new Map(),
