@@ -57,10 +57,13 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
   const ends = yield* endsIn(names, call)
   const held = released(before.held, [...seen.over, ...ends.over])
   const { choice, fronts, refused } = yield* chosenOf(names, held, free, before, seen, call)
-  const tasks = yield* getAll<Task>(choice.chosen.map(({ id }) => keys.task(scope, id)))
-  const idle = choice.chosen.filter((_, n) => !isToBeAdmitted(tasks[n]))
+  const left = isOverdue(stored, call) ? behind(choice, fronts) : []
+  const asked = [...choice.chosen, ...left]
+  const found = yield* getAll<Task>(asked.map(({ id }) => keys.task(scope, id)))
+  const idle = asked.filter((_, n) => !isToBeAdmitted(found[n]))
   if (idle.length > 0)
     return { reply: { again: true }, changes: idle.map(({ id }) => removal(fronts.get(id)!)) }
+  const tasks = found.slice(0, choice.chosen.length)
 
   const others = unseen(before, names)
   const forRoom = choice.forRoom || Object.keys(others).length > 0
@@ -99,6 +102,20 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
     changes: changes.filter((change) => change !== undefined),
     effects: wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
   }
+}
+
+const isOverdue = (stored: Stored | undefined, { moment }: Call): boolean =>
+  stored?.due !== undefined && stored.due <= moment.now
+
+/** Tickets looked after in each line once a minute: one that came after its task had ended would stand there for ever. */
+const LOOKED_AFTER = 25
+
+function behind({ chosen }: Choice, fronts: ReadonlyMap<string, Stored<Ticket>>): Ticket[] {
+  const gone = new Set(chosen.map(({ id }) => id))
+  const left = [...fronts.values()].map(({ record }) => record).filter(({ id }) => !gone.has(id))
+  return [...Map.groupBy(left, ({ cluster }) => cluster).values()].flatMap((some) =>
+    some.slice(0, LOOKED_AFTER),
+  )
 }
 
 /** A newcomer at the end of a line of which nobody may be admitted now: whoever makes place looks for it. */
@@ -280,11 +297,12 @@ function admission(
 function ownChange(
   stored: Stored<Placement> | undefined,
   after: Placement,
-  { scope, moment: { now } }: Call,
+  call: Call,
 ): Change<Placement> | undefined {
+  const { scope, moment } = call
   const before = stored?.record ?? EMPTY
   const moving = after.admitted.length > 0 || Object.keys(after.lines).length > 0
-  const overdue = stored?.due !== undefined && stored.due <= now
+  const overdue = isOverdue(stored, call)
   const unwatched = moving && stored?.due === undefined
   const essence = ({ admitted, held, lines, short }: Placement) =>
     canonical({ held, lines, short, admitted: Object.keys(lines).length > 0 ? admitted : [] })
@@ -295,7 +313,7 @@ function ownChange(
     expect: stored?.rev ?? 'absent',
     record: after,
     list: keys.livePlacement(scope),
-    due: dueOf(stored?.due, moving, now),
+    due: dueOf(stored?.due, moving, moment.now),
   }
 }
 

@@ -106,7 +106,7 @@ async function takePlace(ground: Ground, order: LaunchOrder): Promise<Place | Ob
   // Not after the deadline (Law 5): what is there may be looked at, nothing new is made.
   if (isLate(order)) return observationOf(await lookAt(engine, installation, order.task.id))
   if (full !== undefined) {
-    await ground.agent?.waitForRoom(order.task, reservedBy(order))
+    await ground.agent?.waitForRoom(order.task, reservedBy(order).memory)
     return { sees: 'waiting', phase: 'queued', why: full }
   }
   try {

@@ -25,6 +25,8 @@ export const LOG_STREAM = 'slipway.logs.stream'
 export const LIMIT = 'slipway.limit'
 /** MiB that its task is counted with (`room.ts`). */
 export const RESERVES = 'slipway.reserves'
+/** CPU units that its task is counted with. */
+export const RESERVES_CPU = 'slipway.reserves.cpu'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 

@@ -9,6 +9,8 @@ import * as names from './naming.ts'
 export interface Limits {
   /** MiB that tasks may reserve together. */
   readonly memory: number
+  /** CPU units that they may reserve together: 1,024 for one CPU. */
+  readonly cpu: number
   readonly tasks: number
 }
 
@@ -18,33 +20,46 @@ export type Asked = { readonly [K in keyof Limits]?: Limits[K] | undefined }
 /** A bridge takes 1023 interfaces, prepared namespaces among them. */
 const MOST_TASKS = 900
 
-/** A tenth of the memory is the system's; CPU may be promised more than once, as on ECS without limits. */
+/**
+ * CPU that tasks reserve may be promised this often: they seldom use it all at once, and a share is no ceiling. On two CPUs
+ * 32 tasks of a quarter run, and a burst of those that compute gets a quarter of what each asked for at worst.
+ */
+const CPU_PROMISED = 4
+
+/** A tenth of the memory is the system's. */
 export function limitsOf(engine: Pick<Engine, 'memory' | 'cpus'>, asked: Asked): Limits {
   const most = Math.min(MOST_TASKS, 128 * engine.cpus, Math.floor(engine.memory / 32))
   return {
     memory: asked.memory ?? Math.floor(engine.memory * 0.9),
+    cpu: asked.cpu ?? CPU_PROMISED * UNITS_PER_CPU * engine.cpus,
     tasks: asked.tasks ?? Math.max(8, most),
   }
 }
 
-/** What a task is counted with that says nothing of its memory. */
+const UNITS_PER_CPU = 1_024
+/** What a task is counted with that says nothing of its memory. One that says nothing of its CPU reserves none. */
 const UNSIZED_MIB = 64
 
-/** MiB: the task's size, or else what its containers ask for. */
-export function reservedBy({ definition, overrides }: LaunchOrder): number {
-  const size = Number(overrides?.memory ?? definition.memory ?? 0)
-  if (size > 0) return size
+/** What one task reserves: MiB, and CPU units. */
+export interface Size {
+  readonly memory: number
+  readonly cpu: number
+}
+
+/** The task's own size, or else what its containers ask for. */
+export function reservedBy({ definition, overrides }: LaunchOrder): Size {
   const containers = (definition.containerDefinitions ?? []).map((container) => {
     const own = overrides?.containerOverrides?.find((o) => o.name === container.name)
     const reserved = own?.memoryReservation ?? container.memoryReservation
-    return reserved ?? own?.memory ?? container.memory ?? 0
+    return { memory: reserved ?? own?.memory ?? container.memory ?? 0, cpu: own?.cpu ?? container.cpu ?? 0 }
   })
-  return containers.reduce((sum, mib) => sum + mib, 0) || UNSIZED_MIB
+  const sum = (what: keyof Size) => containers.reduce((all, container) => all + container[what], 0)
+  const size = (what: keyof Size) => Number(overrides?.[what] ?? definition[what] ?? 0) || sum(what)
+  return { memory: size('memory') || UNSIZED_MIB, cpu: size('cpu') }
 }
 
 /** What an engine holds under a task's name. */
-export interface Held {
-  readonly memory: number
+export interface Held extends Size {
   /** Nothing of it runs, or will: its room is free again, its name is not. */
   readonly over: boolean
 }
@@ -71,7 +86,11 @@ function heldBy(namespace: ContainerInfo | undefined, containers: readonly Conta
   const ended = (info: ContainerInfo) => info.State === 'exited' || info.State === 'dead'
   const toStart = open && (unmade || containers.some((info) => info.State === 'created'))
   const runs = containers.some((info) => !ended(info) && info.State !== 'created')
-  return { memory: Number(labels[names.RESERVES] ?? UNSIZED_MIB), over: !runs && !toStart }
+  return {
+    memory: Number(labels[names.RESERVES] ?? UNSIZED_MIB),
+    cpu: Number(labels[names.RESERVES_CPU] ?? 0),
+    over: !runs && !toStart,
+  }
 }
 
 /** What this process knows of an engine's room: a list of a moment ago, and what it has let in since. Only hints. */
@@ -86,8 +105,7 @@ export interface Room {
   readonly admitted: Map<string, Admitted>
 }
 
-interface Admitted {
-  readonly memory: number
+interface Admitted extends Size {
   /** Launches under way. */
   readonly launches: Set<LaunchOrder>
   endedAt: number
@@ -137,29 +155,29 @@ export function launched(room: Room, order: LaunchOrder): void {
 function enter(room: Room, limits: Limits, order: LaunchOrder): string | undefined {
   const { id } = order.task
   const known = room.admitted.get(id)
-  const memory = reservedBy(order)
-  const full = known || room.held.has(id) ? undefined : whyFull(takenOf(room), memory, limits)
+  const size = reservedBy(order)
+  const full = known || room.held.has(id) ? undefined : whyFull(takenOf(room), size, limits)
   if (full !== undefined) return full
-  const admitted = known ?? { memory, launches: new Set(), endedAt: 0 }
+  const admitted = known ?? { ...size, launches: new Set(), endedAt: 0 }
   admitted.launches.add(order)
   room.admitted.set(id, admitted)
   return undefined
 }
 
-interface Taken {
-  readonly memory: number
+interface Taken extends Size {
   readonly tasks: number
 }
 
 function takenOf({ held, admitted }: Room): Taken {
   const seen = [...held].filter(([, { over }]) => !over)
   const unseen = [...admitted].filter(([id]) => !held.has(id))
-  const all = [...seen, ...unseen].map(([id, { memory }]) => admitted.get(id)?.memory ?? memory)
-  return { memory: all.reduce((sum, mib) => sum + mib, 0), tasks: all.length }
+  const all = [...seen, ...unseen].map(([id, one]): Size => admitted.get(id) ?? one)
+  const sum = (what: keyof Size) => all.reduce((total, one) => total + one[what], 0)
+  return { memory: sum('memory'), cpu: sum('cpu'), tasks: all.length }
 }
 
 /** An engine with nothing on it takes any one task: a limit on memory larger than the machine is only a limit. */
-export function whyFull(taken: Taken, memory: number, limits: Limits): string | undefined {
+export function whyFull(taken: Taken, { memory, cpu }: Size, limits: Limits): string | undefined {
   if (taken.tasks === 0) return undefined
   if (memory > limits.memory)
     return 'no room: the task reserves more memory than this engine has for tasks, and runs once no other does (SLIPWAY_MEMORY)'
@@ -167,6 +185,11 @@ export function whyFull(taken: Taken, memory: number, limits: Limits): string | 
     return 'no room: as many tasks run as this engine may hold (SLIPWAY_MAX_TASKS)'
   if (taken.memory + memory > limits.memory)
     return 'no room: other tasks reserve the memory that this engine has for tasks (SLIPWAY_MEMORY)'
+  // What reserves no CPU takes none from those that do.
+  if (cpu > 0 && cpu > limits.cpu)
+    return 'no room: the task reserves more CPU than this engine has for tasks, and runs once no other does (SLIPWAY_CPU)'
+  if (cpu > 0 && taken.cpu + cpu > limits.cpu)
+    return 'no room: other tasks reserve the CPU that this engine has for tasks (SLIPWAY_CPU)'
   return undefined
 }
 

@@ -64,6 +64,7 @@ function labels(
   const { task, definition } = order
   const containers = definition.containerDefinitions ?? []
   const volumes = scratchVolumes(definition).map((name) => names.volumeName(installation, task.id, name))
+  const reserved = reservedBy(order)
   const log = logPlace(container.logConfiguration, container.name ?? '', task.id)
   return {
     ...container.dockerLabels,
@@ -88,7 +89,8 @@ function labels(
     ...given(names.LOG_GROUP, log?.group),
     ...given(names.LOG_STREAM, log?.stream),
     ...given(names.LIMIT, order.overrides?.memory ?? definition.memory),
-    [names.RESERVES]: String(reservedBy(order)),
+    [names.RESERVES]: String(reserved.memory),
+    [names.RESERVES_CPU]: String(reserved.cpu),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
     'com.amazonaws.ecs.cluster': task.cluster,
