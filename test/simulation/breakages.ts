@@ -1,6 +1,6 @@
-import type { Change, Key } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service } from '../../domain/model.ts'
+import type { Change, Key, Stored } from '../../domain/decision.ts'
+import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
+import type { GatewayLease, Placement, Route, Service, Task } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
@@ -339,6 +339,65 @@ export const breakages: Record<string, Broken> = {
       queue: {
         send: (wakes) =>
           ports.queue.send(isWorker(process) ? wakes.filter(({ wake }) => wake.look !== 1) : wakes),
+      },
+    }),
+  },
+  'places under a limit are forgotten': {
+    caughtBy: 'never above a limit',
+    ports: store(({ write }) => ({
+      write: (change) =>
+        change.key.sk === 'placement'
+          ? write({ ...change, record: { ...(change.record as Placement), held: {} } })
+          : write(change),
+    })),
+  },
+  'a place is given back before its task has ended': {
+    caughtBy: 'never above a limit',
+    ports: (ports, _site, process) => ({
+      ...ports,
+      store: {
+        ...ports.store,
+        async write(change) {
+          const task = change.record as Task
+          if (
+            isWorker(process) &&
+            kindOf(change.key) === 'task' &&
+            task.lastStatus === 'RUNNING' &&
+            task.line?.counted
+          ) {
+            const { counted: _, ...line } = task.line
+            return ports.store.write({ ...change, record: { ...task, line } })
+          }
+          return ports.store.write(change)
+        },
+      },
+    }),
+  },
+  'a task in line is launched though nobody admitted it': {
+    caughtBy: 'never above a limit',
+    ports: store(({ get }, _ports, process) => ({
+      async get(keys) {
+        const found = await get(keys)
+        const waits = (one: Stored | undefined) => (one?.record as Task | undefined)?.line?.state === 'waits'
+        if (!isWorker(process) || keys.length > 1 || kindOf(keys[0]!) !== 'task') return found
+        return found.map((one) =>
+          one && waits(one) ? { ...one, record: { ...(one.record as Task), line: undefined } } : one,
+        )
+      },
+    })),
+  },
+  'a line is served from its end': {
+    caughtBy: 'the line is kept',
+    ports: store(({ query }) => ({
+      query: (q) => query(q.prefix === TICKETS ? { ...q, descending: true } : q),
+    })),
+  },
+  'placement is told nothing, and the sweep does not look': {
+    caughtBy: 'no one waits while there is room',
+    ports: (ports) => ({
+      ...ports,
+      queue: {
+        send: (wakes) => ports.queue.send(wakes.filter(({ wake }) => kindOf(wake.key) !== 'placement')),
       },
     }),
   },

@@ -85,7 +85,7 @@ describe('what an engine holds', () => {
     }
     const found = [ready, namespace('t', 'running'), container('t', 'running'), container('t', 'running')]
     expect(heldIn(found as unknown as ContainerInfo[], 'i')).toEqual(
-      new Map([['t', { memory: 128, over: false }]]),
+      new Map([['t', { memory: 128, cpu: 0, over: false }]]),
     )
   })
 })
