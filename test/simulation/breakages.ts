@@ -1,4 +1,4 @@
-import type { Change, Key, Stored } from '../../domain/decision.ts'
+import type { Change, Key } from '../../domain/decision.ts'
 import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
 import type { GatewayLease, Placement, Route, Service, Task } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
@@ -351,8 +351,8 @@ export const breakages: Record<string, Broken> = {
           : write(change),
     })),
   },
-  'a place is given back before its task has ended': {
-    caughtBy: 'never above a limit',
+  'a task forgets that it holds a place': {
+    caughtBy: 'nothing left behind',
     ports: (ports, _site, process) => ({
       ...ports,
       store: {
@@ -373,16 +373,13 @@ export const breakages: Record<string, Broken> = {
       },
     }),
   },
-  'a task in line is launched though nobody admitted it': {
+  'a task is born as if it had been admitted': {
     caughtBy: 'never above a limit',
-    ports: store(({ get }, _ports, process) => ({
-      async get(keys) {
-        const found = await get(keys)
-        const waits = (one: Stored | undefined) => (one?.record as Task | undefined)?.line?.state === 'waits'
-        if (!isWorker(process) || keys.length > 1 || kindOf(keys[0]!) !== 'task') return found
-        return found.map((one) =>
-          one && waits(one) ? { ...one, record: { ...(one.record as Task), line: undefined } } : one,
-        )
+    ports: store(({ write }) => ({
+      write(change) {
+        const task = change.record as Task
+        if (change.expect !== 'absent' || kindOf(change.key) !== 'task' || !task.line) return write(change)
+        return write({ ...change, record: { ...task, line: { ...task.line, state: 'admitted' } } })
       },
     })),
   },
