@@ -23,8 +23,9 @@ const MOST_ADMITTED = 64
 const FIRST_WINDOW = 16
 /** Lines looked at in one decision. */
 const LINES_AT_ONCE = 100
-/** Tickets read of a line at a time, and how often, where those in front are passed. */
-const FRONT = 100
+/** Tickets read of a line: twice as many as may go, and where all of those are passed some of what is behind them. */
+const LEAST_FRONT = 16
+const FURTHER = 100
 const PAGES = 10
 /** Ends of one cluster's tasks heard in one decision. */
 const ENDS = 100
@@ -232,16 +233,20 @@ function* chosenOf(
   const clusters = yield* getAll<Cluster>(names.map((name) => keys.cluster(scope, name)))
   const fronts = new Map<string, Stored<Ticket>>()
   const lines: (Waiting & { next?: string | undefined })[] = []
-  function* further(cluster: string, after: string | undefined): Reading<Page<Stored<Ticket>>> {
+  function* further(
+    cluster: string,
+    after: string | undefined,
+    limit: number,
+  ): Reading<Page<Stored<Ticket>>> {
     const { pk } = keys.line(scope, cluster)
-    const page = yield* query<Ticket>({ pk, prefix: keys.TICKETS, after, limit: FRONT })
+    const page = yield* query<Ticket>({ pk, prefix: keys.TICKETS, after, limit })
     // Of those that were admitted already the ticket is only on its way out.
     const items = page.items.filter(({ record }) => !seen.kept.some(({ id }) => id === record.id))
     for (const item of items) fronts.set(item.record.id, item)
     return { ...page, items }
   }
   for (const [n, cluster] of names.entries()) {
-    const page = yield* further(cluster, undefined)
+    const page = yield* further(cluster, undefined, Math.max(LEAST_FRONT, 2 * free))
     const tickets = page.items.map(({ record }) => record)
     const limits = limitsIn(clusters[n]?.record.tags)
     lines.push({ cluster, limits, tickets, more: page.next !== undefined, next: page.next })
@@ -256,7 +261,7 @@ function* chosenOf(
   for (let pages = 1; pages < PAGES && choice.furtherIn.length > 0; pages++) {
     for (const [n, line] of lines.entries()) {
       if (!choice.furtherIn.includes(line.cluster)) continue
-      const page = yield* further(line.cluster, line.next)
+      const page = yield* further(line.cluster, line.next, FURTHER)
       const tickets = [...line.tickets, ...page.items.map(({ record }) => record)]
       lines[n] = { ...line, tickets, more: page.next !== undefined, next: page.next }
     }

@@ -59,10 +59,12 @@ export function newLineJudge(judge: Pick<Judge, 'fail' | 'latest'>, evidence: Ev
 
   function tickets(): Stored<Ticket>[] {
     const all = store.all().filter(({ key }) => key.sk.startsWith(keys.TICKETS)) as Stored<Ticket>[]
-    return all.filter(({ record }) => {
-      const task = judge.latest(record.id)
-      return task?.line?.state === 'waits' && task.desiredStatus === 'RUNNING' && now() < task.launchBy
-    })
+    return all
+      .sort((a, b) => (a.key.sk < b.key.sk ? -1 : 1))
+      .filter(({ record }) => {
+        const task = judge.latest(record.id)
+        return task?.line?.state === 'waits' && task.desiredStatus === 'RUNNING' && now() < task.launchBy
+      })
   }
 
   /** Who stands before it, and is held back by nothing that it is not held back by itself. */
