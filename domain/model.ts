@@ -174,6 +174,7 @@ export interface Placement {
 export interface Admitted {
   id: string
   cluster: string
+  at: number
   /** Capacity had no room for it. */
   waits?: true
 }

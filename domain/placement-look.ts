@@ -29,6 +29,8 @@ const FURTHER = 100
 const PAGES = 10
 /** Ends of one cluster's tasks heard in one decision. */
 const ENDS = 100
+/** Whoever admits goes on to write what follows; so much later it must have died on the way, and others do it. */
+const FOLLOWS_MS = 5_000
 /** Of those that wait for room, so many ask again when something has moved. */
 const ASK_AGAIN = 2
 
@@ -46,6 +48,7 @@ const EMPTY: Placement = { admitted: [], held: {}, lines: {}, window: FIRST_WIND
  */
 export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looked>> {
   const { scope } = call
+  const { now } = call.moment
   const newcomer = keys.clusterOfLine(wake.key)
   const [first, second] = yield* getAll([keys.placement(scope), keys.lines(scope)])
   const stored = first as Stored<Placement> | undefined
@@ -72,7 +75,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
   const { short: _, turn: __, ...rest } = before
   const after: Placement = {
     ...rest,
-    admitted: [...seen.kept, ...choice.chosen.map(({ id, cluster }): Admitted => ({ id, cluster }))],
+    admitted: [...seen.kept, ...choice.chosen.map(({ id, cluster }): Admitted => ({ id, cluster, at: now }))],
     held: choice.held,
     lines: { ...others, ...choice.lines },
     window: refused && !before.short ? 1 : windowOf(before, seen),
@@ -142,7 +145,7 @@ interface Seen {
 }
 
 /** What became of those that were admitted. */
-function* admittedNow({ admitted }: Placement, { scope }: Call): Reading<Seen> {
+function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call): Reading<Seen> {
   const found = yield* getAll<Task>(admitted.map(({ id }) => keys.task(scope, id)))
   const kept: Admitted[] = []
   const toAdmit: Stored<Task>[] = []
@@ -156,7 +159,7 @@ function* admittedNow({ admitted }: Placement, { scope }: Call): Reading<Seen> {
     const task = stored?.record
     if (!task || task.lastStatus === 'STOPPED') over.push(entry)
     else if (waitsInLine(task) && isToBeAdmitted(stored)) {
-      toAdmit.push(stored!)
+      if (now >= entry.at + FOLLOWS_MS) toAdmit.push(stored!)
       kept.push(entry)
     } else if (task.line?.state === 'admitted') {
       const waits = task.waitsFor !== undefined

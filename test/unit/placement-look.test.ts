@@ -176,6 +176,7 @@ describe('a cluster with a limit of two', () => {
       const ids = run({ count: 3 }).toSorted()
       const decision = decide(lookAtPlacement({ key: keys.line(scope, 'default') }, call()), records)
       for (const change of decision.changes!.slice(0, written)) apply(change, records)
+      now += 5_000
       look('default')
       look()
       expect(states(ids)).toEqual(['admitted', 'admitted', 'waits'])
