@@ -10,7 +10,9 @@ describe('Slipway broken on purpose is caught', () => {
   for (const [name, breakage] of Object.entries(breakages)) {
     test(`${name}: '${breakage.caughtBy}'`, async () => {
       let violation: Violation | undefined
-      for (let seed = 1; !violation && seed <= SEEDS; seed++) ({ violation } = await play(seed, { breakage }))
+      // In some seeds another Law is broken by it first.
+      for (let seed = 1; violation?.invariant !== breakage.caughtBy && seed <= SEEDS; seed++)
+        ({ violation } = await play(seed, { breakage }))
       expect(violation?.invariant, violation?.message).toBe(breakage.caughtBy)
     })
   }
