@@ -90,7 +90,7 @@ describe('npm run package', () => {
     ['api', ['GetItem', 'BatchGetItem', 'PutItem', 'Query'], ['WakeQueue:SendMessage']],
     [
       'worker',
-      ['GetItem', 'BatchGetItem', 'PutItem', 'Query'],
+      ['GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem', 'Query'],
       [
         'WakeQueue:ReceiveMessage',
         'WakeQueue:DeleteMessage',
