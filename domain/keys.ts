@@ -43,6 +43,14 @@ export const liveTask = (s: Where, clusterName: string, id: string): ListEntry =
   lsk: `${liveTasksPrefix(clusterName)}${id}`,
 })
 export const liveTasksPrefix = (clusterName: string) => `task#${clusterName}#`
+const IN_LINE = '#in-line'
+/** While it waits in line, capacity holds nothing of it: its entry says so, so that a sweep need not read it. */
+export const taskInLine = (s: Where, clusterName: string, id: string): ListEntry => {
+  const { lpk, lsk } = liveTask(s, clusterName, id)
+  return { lpk, lsk: `${lsk}${IN_LINE}` }
+}
+export const isInLine = (lsk: string): boolean => lsk.endsWith(IN_LINE)
+export const taskIdIn = ({ pk }: Key): string => pk.slice(pk.lastIndexOf('#') + 1)
 
 /** Standbys that are not over. */
 export const liveStandby = (s: Where, clusterName: string, id: string): ListEntry => ({
@@ -57,6 +65,41 @@ export const stoppedTask = (s: Where, clusterName: string, id: string, stoppedAt
   lpk: stoppedPartition(s, clusterName, shardOf(id)),
   lsk: `${String(stoppedAt).padStart(15, '0')}#${id}`,
 })
+
+/** Who may be launched, and who holds a place under a limit: counted exactly, so all of it under one key (Law 9). */
+export const placement = (s: Where): Key => ({ pk: `${root(s)}#placement`, sk: 'placement' })
+export const livePlacement = (s: Where): ListEntry => ({ lpk: livePartition(s, '0'), lsk: 'placement' })
+/** Which lines there are: all that RunTask reads of placement. */
+export const lines = (s: Where): Key => ({ pk: `${root(s)}#placement`, sk: 'lines' })
+
+const lineOf = (s: Where, clusterName: string) => `${root(s)}#line#${clusterName}`
+/** What wakes placement for one cluster's line; no record has this key, only those that stand in the line. */
+export const line = (s: Where, clusterName: string): Key => ({ pk: lineOf(s, clusterName), sk: 'line' })
+export const TICKETS = 'ticket#'
+/** The higher its priority and the older, the further in front. */
+export const ticket = (
+  s: Where,
+  task: { cluster: string; id: string; createdAt: number; priority?: number | undefined },
+): Key => {
+  const behind = String(MOST_PRIORITY - (task.priority ?? 0)).padStart(4, '0')
+  return {
+    pk: lineOf(s, task.cluster),
+    sk: `${TICKETS}${behind}#${String(task.createdAt).padStart(15, '0')}#${task.id}`,
+  }
+}
+/** Priorities lie between this and its negative. */
+export const MOST_PRIORITY = 1_000
+export const ENDED = 'ended#'
+/** That a task is about to be STOPPED which may hold a place under a limit. */
+export const ended = (s: Where, clusterName: string, id: string): Key => ({
+  pk: lineOf(s, clusterName),
+  sk: `${ENDED}${id}`,
+})
+/** The cluster whose line a wake is for; `undefined`: all of them. */
+export const clusterOfLine = ({ pk }: Key): string | undefined => {
+  const [, , kind, name] = pk.split('#')
+  return kind === 'line' ? name : undefined
+}
 
 /** Everything of one service that is counted exactly lives under one base key (Law 9). */
 export const servicePartition = (s: Where, clusterName: string, name: string) =>
@@ -196,12 +239,22 @@ export const takenEvent = (s: Where, messageId: string, index: number): Key => (
   sk: `event#${index}`,
 })
 
-export type Kind = 'task' | 'standby' | 'service' | 'schedule' | 'run' | 'scaling' | 'watch' | 'other'
+export type Kind =
+  | 'task'
+  | 'standby'
+  | 'service'
+  | 'schedule'
+  | 'run'
+  | 'scaling'
+  | 'watch'
+  | 'placement'
+  | 'other'
 /** What a wake's key names, so that the worker knows whose rules to ask. */
 export const kindOf = ({ sk }: Key): Kind => {
   if (isNamed(sk)) return sk
+  if (sk === 'line') return 'placement'
   return sk.startsWith(RUNS) ? 'run' : 'other'
 }
 
-const NAMED = ['task', 'standby', 'service', 'schedule', 'scaling', 'watch'] as const
+const NAMED = ['task', 'standby', 'service', 'schedule', 'scaling', 'watch', 'placement'] as const
 const isNamed = (sk: string): sk is (typeof NAMED)[number] => (NAMED as readonly string[]).includes(sk)

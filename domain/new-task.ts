@@ -1,15 +1,16 @@
 import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ecs'
 import type { Key } from './decision.ts'
-import type { Task, TaskDefinitionRecord } from './model.ts'
+import type { InLine, Task, TaskDefinitionRecord } from './model.ts'
 import { hash } from './moment.ts'
+import type { Wishes } from './placement-tags.ts'
 
-/** How long a task may wait for capacity before it stops with the reason: an hour, far beyond any pull. */
-export const PLACEMENT_DEADLINE_MS = 60 * 60_000
+/** How long a task may wait for capacity before it stops with the reason, unless a tag says otherwise: an hour, far beyond any pull. */
+const PLACEMENT_DEADLINE_S = 60 * 60
 
 /** The n-th task of one call: the same call always names the same tasks (Law 4). */
 export const taskIdOf = (seed: string, index: number): string => hash(`${seed}/${index}`)
 
-export interface NewTask {
+export interface NewTask extends Wishes {
   readonly id: string
   readonly cluster: string
   readonly createdAt: number
@@ -23,6 +24,7 @@ export interface NewTask {
   readonly run?: Key | undefined
   readonly deregistrationDelay?: number | undefined
   readonly prepared?: true | undefined
+  readonly line?: InLine | undefined
   readonly tags?: Tag[] | undefined
   readonly overrides?: TaskOverride | undefined
   readonly network?: NetworkConfiguration | undefined
@@ -32,7 +34,7 @@ export interface NewTask {
 /** A task as it is first stored, one version old: PROVISIONING, its containers PENDING (facts: ECS 5.1). */
 export function newTask(from: NewTask, record: TaskDefinitionRecord): Task {
   const { family, revision, registration, definition } = record
-  const { overrides, tags, ...rest } = from
+  const { overrides, tags, deadlineSeconds = PLACEMENT_DEADLINE_S, ...rest } = from
   const storage = overrides?.ephemeralStorage?.sizeInGiB ?? definition.ephemeralStorage?.sizeInGiB
   return {
     ...present(rest),
@@ -46,7 +48,7 @@ export function newTask(from: NewTask, record: TaskDefinitionRecord): Task {
     lastStatus: 'PROVISIONING',
     desiredStatus: 'RUNNING',
     version: 1,
-    launchBy: from.createdAt + PLACEMENT_DEADLINE_MS,
+    launchBy: from.createdAt + deadlineSeconds * 1_000,
     containers: (definition.containerDefinitions ?? []).map((c) => {
       const own = overrides?.containerOverrides?.find((o) => o.name === c.name)
       return {

@@ -11,10 +11,13 @@ import {
   type Wake,
 } from './decision.ts'
 import { expiring } from './deployments/file-old.ts'
-import { DUE_AFTER_MS, dueOf } from './due.ts'
+import { dueOf } from './due.ts'
 import * as keys from './keys.ts'
+import { birthsOf, lineFor, wakesOf } from './line.ts'
 import type {
+  Cluster,
   GatewayLease,
+  Lines,
   Route,
   Service,
   ServiceRevision,
@@ -24,6 +27,7 @@ import type {
 } from './model.ts'
 import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
+import { withReasons } from './operations/place-in-line.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
 import { droppedStandbys, readyings, standbysOf } from './service-standbys.ts'
@@ -63,7 +67,8 @@ export function* lookAtService(
   const revisions = yield* revisionsOf(stored.record, call)
 
   const kept = yield* standbysOf(stored.record, call)
-  const scene = { service: stored.record, tasks: recordsOf(tasks), standbys: recordsOf(kept), settleMs }
+  const told = yield* withReasons(recordsOf(tasks), scope)
+  const scene = { service: stored.record, tasks: told, standbys: recordsOf(kept), settleMs }
   const next = reconcile(scene, moment)
   const noted = notingZero(stored.record, next.service, now)
   // Times at zero can wait until nothing else is to be decided; what is INACTIVE is not looked at again.
@@ -71,7 +76,7 @@ export function* lookAtService(
   const { service, changes: zeros } = rests ? yield* fileZeros(noted, call) : { service: noted, changes: [] }
   const own = ownChange(stored, service, next.lookAfter !== undefined, call)
   const turned = routeChange(service, revisions, recordsOf(tasks), route, call)
-  const born = yield* births(service, tasks, revisions, call)
+  const { born, lines } = yield* births(service, tasks, revisions, call)
   const readied = readyings(service, kept, revisions, call)
   // A gateway that reads the route after this sees no task that leaves; one that read it before has a lease.
   const ended = turned ? [] : yield* endings(service, tasks, route, call)
@@ -86,14 +91,15 @@ export function* lookAtService(
         )
       : []
   const first = service.status === 'INACTIVE' ? [turned, ...last, own] : [own, turned]
-  const changes = [...zeros, ...first, ...born, ...ended, ...readied].filter((c) => c !== undefined)
+  const stores = birthsOf(scope, born, lines, moment.now).map((c): Change => ({ ...c, sharedBirth: true }))
+  const changes = [...zeros, ...first, ...stores, ...ended, ...readied].filter((c) => c !== undefined)
   const reply: Looked = { again: changes.length > 0 }
   const dropped = droppedStandbys(stored.record, service, kept)
   if (reply.again)
     return {
       reply,
       changes,
-      effects: [...born.map(birthWake), ...[...ended, ...readied].map(wakeOf), ...dropped],
+      effects: [...wakesOf(scope, born, moment.now), ...[...ended, ...readied].map(wakeOf), ...dropped],
     }
   if (next.lookAfter === undefined || wake.look !== stored.rev) return { reply }
   const later: Effect = {
@@ -171,9 +177,9 @@ function* births(
   tasks: Tasks,
   revisions: ReadonlyMap<string, ServiceRevision>,
   { scope, moment }: Call,
-): Reading<Change<Task>[]> {
+): Reading<{ born: readonly Task[]; lines?: Lines | undefined }> {
   const missing = service.slots.filter((slot) => !tasks.has(slotTaskId(service, slot))).slice(0, AT_ONCE)
-  if (missing.length === 0) return []
+  if (missing.length === 0) return { born: [] }
   const revisionOf = (slot: Slot): ServiceRevision => {
     const found = revisions.get(service.deployments.find((d) => d.id === slot.deployment)?.revision ?? '')
     if (!found)
@@ -184,25 +190,21 @@ function* births(
   const found = yield* getAll<TaskDefinitionRecord>(
     wanted.map((r) => keys.revision(scope, r.family, r.revision)),
   )
+  const [cluster, known] = yield* getAll([keys.cluster(scope, service.cluster), keys.lines(scope)])
+  const lines = (known as Stored<Lines> | undefined)?.record
   const definitions = new Map(wanted.map((revision, n) => [revision, found[n]?.record]))
-  return missing.map((slot): Change<Task> => {
+  const born = missing.map((slot): Task => {
     const revision = revisionOf(slot)
     const definition = definitions.get(revision)
     if (!definition)
       throw new Error(
         `${service.name} runs ${revision.family}:${revision.revision}, which is not in the table`,
       )
-    const record = taskOfSlot(service, slot, revision, definition, moment.now)
-    const list = keys.liveTask(scope, record.cluster, record.id)
-    return {
-      key: keys.task(scope, record.id),
-      expect: 'absent',
-      record,
-      list,
-      due: moment.now + DUE_AFTER_MS,
-      sharedBirth: true,
-    }
+    const { tags } = (cluster as Stored<Cluster> | undefined)?.record ?? {}
+    const line = lineFor({ name: service.cluster, tags }, definition, lines)
+    return taskOfSlot(service, slot, revision, definition, line, moment.now)
   })
+  return { born, lines }
 }
 
 /** Tasks that leave and have not been told, and those that are told and are not waited for any more. */
@@ -272,10 +274,6 @@ function* awaitedBy(
   } while (after !== undefined)
   return (task) => leases.every((lease) => lease.seen >= (route?.rev ?? 0) && !lease.busy.includes(task))
 }
-
-/** Who stores a task that is kept ready looks at it at once: its wake is for the case that nobody did. */
-const birthWake = (change: Change<Task>): Effect =>
-  change.record.prepared ? { ...wakeOf(change), delaySeconds: 1 } : wakeOf(change)
 
 /** Whoever writes a task takes over its looks. */
 const wakeOf = ({ key, expect }: Change): Effect => ({

@@ -1,7 +1,8 @@
 import type { Tag } from '@aws-sdk/client-ecs'
-import type { Service, ServiceRevision, Slot, Task, TaskDefinitionRecord } from './model.ts'
+import type { InLine, Service, ServiceRevision, Slot, Task, TaskDefinitionRecord } from './model.ts'
 import { newTask } from './new-task.ts'
 import { mergeTags } from './operations/tag-rules.ts'
+import { wishesIn } from './placement-tags.ts'
 import { deregistrationDelay } from './service-route.ts'
 import { deploymentId, slotTaskId } from './slots.ts'
 
@@ -11,6 +12,7 @@ export function taskOfSlot(
   slot: Slot,
   revision: ServiceRevision,
   record: TaskDefinitionRecord,
+  line: InLine | undefined,
   now: number,
 ): Task {
   const { cpu, memory } = record.definition
@@ -23,6 +25,8 @@ export function taskOfSlot(
       capacityProvider: revision.capacityProvider,
       cpu,
       memory,
+      ...wishesIn(service.tags, record.tags),
+      line,
       group: `service:${service.name}`,
       startedBy: deploymentId({ id: slot.deployment }),
       service: service.name,

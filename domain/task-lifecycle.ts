@@ -1,8 +1,10 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { neverStarts, stoppable } from './container-order.ts'
-import { lookAfter } from './due.ts'
+import { LONGEST_DELAY_S, lookAfter } from './due.ts'
 import { healthOf } from './health.ts'
+import { isPlaced, placed, waitsInLine } from './line.ts'
 import type { StopCode, Task, TaskContainer } from './model.ts'
+import { MAX_RUN_TIME } from './placement-tags.ts'
 import type { Observation, SeenContainer } from './ports.ts'
 
 /**
@@ -25,6 +27,8 @@ export type Act =
   | 'remove'
   /** In motion: look again later, or when a hint comes. */
   | 'wait'
+  /** In line: nothing to do until it is admitted, or its deadline passes. */
+  | 'queue'
   /** Nothing to do until something moves. */
   | 'rest'
 
@@ -32,8 +36,10 @@ export interface Step {
   /** The same object when nothing changed. */
   readonly task: Task
   readonly act: Act
-  /** With `wait`, and with a `stop` that has been asked for and needs its time: seconds until the next look. */
+  /** With `wait`, and with a `stop` that has been asked for and needs its time: seconds until the next look. With `rest` only where its end is near. */
   readonly lookAfter?: number | undefined
+  /** With `rest`: when it is to be looked at though nothing moves. */
+  readonly due?: number | undefined
 }
 
 type Present = Extract<Observation, { sees: 'present' }>
@@ -79,21 +85,24 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
   })
   switch (seen?.sees) {
     case undefined:
-      // Past its deadline nothing new is begun, but what was begun in time may be there: look first.
-      return { task, act: late ? 'observe' : 'launch' }
+      // Past its deadline nothing is begun, but what was begun in time may be there: look first. So it may of one that
+      // stands in line since capacity had no room.
+      return { task, act: (late && !hasBegun(task)) || waitsInLine(task) ? 'observe' : 'launch' }
     case 'unreachable':
-      return wait()
+      return waitsInLine(task) ? { task, act: 'queue' } : wait()
     case 'absent':
       return late
         ? toStop(task, 'TaskFailedToStart', tooLate(task, 'no capacity took it'), now, 'stop')
         : wait()
     case 'waiting': {
       if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
-      if (seen.phase === 'queued')
-        return wait(task.waitsFor === seen.why ? task : changed(task, { waitsFor: seen.why }))
-      if (task.lastStatus === 'PENDING') return wait()
-      const { waitsFor: _, ...placed } = task
-      return wait(changed(placed, { lastStatus: 'PENDING', pullStartedAt: seen.pullStartedAt ?? now }))
+      if (seen.phase === 'queued') return withoutRoom(task, seen.why, now)
+      if (task.lastStatus === 'PENDING' && isPlaced(task)) return wait()
+      const pulling = {
+        lastStatus: 'PENDING',
+        pullStartedAt: task.pullStartedAt ?? seen.pullStartedAt ?? now,
+      } as const
+      return wait(changed(placed(task), pulling))
     }
     case 'refused':
       return toStop(task, 'TaskFailedToStart', seen.reason, now, 'stop')
@@ -104,6 +113,20 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
     case 'present':
       return started(task, definition, seen, now)
   }
+}
+
+/** Some of its containers were made: the deadline of its placement is behind it, and the others follow in their order. */
+const hasBegun = ({ containers }: Task): boolean =>
+  containers.some((c) => c.runtimeId !== undefined || c.status !== 'PENDING')
+
+/** It joins its cluster's line, unless it stands there already; in front of it, it asks again soon. */
+function withoutRoom(task: Task, why: string, now: number): Step {
+  const told = task.waitsFor === why ? task : changed(task, { waitsFor: why })
+  if (waitsInLine(task)) return { task, act: 'queue' }
+  if (task.line?.state === 'admitted')
+    return { task: told, act: 'wait', lookAfter: Math.min(5, lookAfter(now - (task.line.admittedAt ?? now))) }
+  const { admittedAt: _, ...line } = task.line ?? {}
+  return { task: changed(told, { line: { ...line, state: 'waits' } }), act: 'queue' }
 }
 
 /** Something of the task exists. It is RUNNING once every container has reached its steady state (facts: ECS 5.1). */
@@ -128,10 +151,18 @@ function started(task: Task, definition: TaskDefinition, seen: Present, now: num
 
 /** Nothing to do until something moves; but a health check that has not succeeded is asked for again, should its hint be lost. */
 function resting(task: Task, now: number): Step {
+  const { maxRunSeconds: most, startedAt = now } = task
+  const end = most === undefined ? undefined : startedAt + most * 1_000
+  if (end !== undefined && now >= end) return toStop(task, 'UserInitiated', tooLong(most), now, 'observe')
+  const left = end === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.ceil((end - now) / 1_000))
   const health = healthOf(task)
-  if (health === undefined || health === 'HEALTHY') return { task, act: 'rest' }
-  return { task, act: 'wait', lookAfter: lookAfter(now - (task.startedAt ?? now)) }
+  if (health !== undefined && health !== 'HEALTHY')
+    return { task, act: 'wait', lookAfter: Math.min(left, lookAfter(now - startedAt)) }
+  return { task, act: 'rest', due: end, lookAfter: left <= LONGEST_DELAY_S ? left : undefined }
 }
+
+const tooLong = (seconds: number | undefined) =>
+  `Task ran for as long as its tag ${MAX_RUN_TIME} allows: ${seconds} seconds`
 
 function running(task: Task, definition: TaskDefinition, seen: Observation | undefined, now: number): Step {
   switch (seen?.sees) {
@@ -302,9 +333,8 @@ function merge(task: Task, seen: Present, blocked: readonly { name: string; reas
     ...given('pullStoppedAt', task.pullStoppedAt ?? seen.pullStoppedAt),
   }
   const known = Object.entries(more).every(([k, v]) => task[k as keyof Task] === v)
-  if (same && known && task.waitsFor === undefined) return task
-  const { waitsFor: _, ...placed } = task
-  return changed(placed, { ...more, containers })
+  if (same && known && isPlaced(task)) return task
+  return changed(placed(task), { ...more, containers })
 }
 
 /** Capacity forgot the task: containers that ran are gone, with no exit code to report. */
@@ -358,5 +388,8 @@ function graceMs(definition: TaskDefinition): number {
   return (seconds + 10) * 1_000
 }
 
-const tooLate = (task: Task, why: string) =>
-  `Task could not be placed within ${Math.round((task.launchBy - task.createdAt) / 60_000)} minutes: ${why}`
+const tooLate = (task: Task, why: string) => {
+  const seconds = Math.round((task.launchBy - task.createdAt) / 1_000)
+  const within = seconds % 60 === 0 && seconds > 60 ? `${seconds / 60} minutes` : `${seconds} seconds`
+  return `Task could not be placed within ${within}: ${why}`
+}

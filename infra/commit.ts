@@ -25,7 +25,7 @@ export async function commit(decision: Decision<unknown>, { store, queue }: Comm
   const { changes = [], effects = [] } = decision
   for (const change of changes) {
     if ((await store.write(change)) === 'written') written.push(change)
-    else if (change.sharedBirth) passed.push(change)
+    else if (change.sharedBirth || change.gone) passed.push(change)
     else {
       await perform(effects.filter((effect) => names(written, effect)))
       return { stale: true, written }

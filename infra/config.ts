@@ -55,6 +55,8 @@ export interface LocalConfig {
   /** MiB that tasks may reserve together, and how many tasks there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
+  /** CPU units that tasks may reserve together; else four times what the engine has. */
+  readonly cpu?: number | undefined
   /** Where tasks are reached: at addresses of their own, or at loopback ports; else what the engine is says which. */
   readonly taskAddresses?: 'own' | 'published' | undefined
   /** Where the endpoint answers inside a task; `undefined` where it cannot. */
@@ -108,6 +110,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           prepared: Number(env.SLIPWAY_PREPARED || 48),
           memory: numberIn(env.SLIPWAY_MEMORY),
           maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),
+          cpu: numberIn(env.SLIPWAY_CPU),
           taskAddresses: addressesIn(env.SLIPWAY_TASK_ADDRESSES),
           taskEndpoint: env.SLIPWAY_TASK_ENDPOINT || undefined,
           sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,

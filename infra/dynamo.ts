@@ -4,6 +4,7 @@ import {
   BatchGetItemCommand,
   ConditionalCheckFailedException,
   type ConsumedCapacity,
+  DeleteItemCommand,
   DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -61,6 +62,14 @@ function toItem(change: Change): Item {
     ...(change.ttl !== undefined && { ttl: { N: String(change.ttl) } }),
   }
 }
+
+const conditionOf = ({ expect }: Change) =>
+  expect === 'absent'
+    ? { ConditionExpression: 'attribute_not_exists(pk)' }
+    : {
+        ConditionExpression: 'rev = :rev',
+        ExpressionAttributeValues: { ':rev': { N: String(expect) } },
+      }
 
 function fromItem(item: Item): Stored {
   return {
@@ -209,19 +218,10 @@ export function dynamoStore(options: TableOptions, client = dynamoClient(options
     write: (change) =>
       asking('write', async () => {
         try {
-          const out = await client.send(
-            new PutItemCommand({
-              TableName,
-              Item: toItem(change),
-              ...(change.expect === 'absent'
-                ? { ConditionExpression: 'attribute_not_exists(pk)' }
-                : {
-                    ConditionExpression: 'rev = :rev',
-                    ExpressionAttributeValues: { ':rev': { N: String(change.expect) } },
-                  }),
-              ...counted,
-            }),
-          )
+          const asked = { TableName, ...conditionOf(change), ...counted }
+          const out = change.gone
+            ? await client.send(new DeleteItemCommand({ ...asked, Key: itemKey(change.key) }))
+            : await client.send(new PutItemCommand({ ...asked, Item: toItem(change) }))
           count(out.ConsumedCapacity)
           return 'written'
         } catch (error) {

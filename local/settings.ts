@@ -32,6 +32,8 @@ export const variables = `
   SLIPWAY_CAPACITY         where containers run: docker, or simulated (docker)
   SLIPWAY_PREPARED         network namespaces kept ready for tasks to come
   SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's; simulated: no limit)
+  SLIPWAY_CPU              CPU units that tasks may reserve together, 1024 for one CPU (4096 for each of the engine's;
+                           simulated: no limit)
   SLIPWAY_MAX_TASKS        how many tasks there may be at once (128 for each CPU, 900 at most; simulated: no limit)
   SLIPWAY_SIMULATED_RATE   of simulated capacity: tasks started a second, and at once after a rest, as 20/100 (no limit)
   SLIPWAY_SCALING_PERIOD_SECONDS  how often metrics of scalable targets are looked at (10)
@@ -45,7 +47,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const account = env.SLIPWAY_ACCOUNT || '000000000000'
   if (!/^\d{12}$/.test(account))
     throw new Error(`SLIPWAY_ACCOUNT is ${account}, and an account has twelve digits.`)
-  for (const name of ['SLIPWAY_MEMORY', 'SLIPWAY_MAX_TASKS']) {
+  for (const name of ['SLIPWAY_MEMORY', 'SLIPWAY_CPU', 'SLIPWAY_MAX_TASKS']) {
     const value = env[name]
     if (value && !/^[1-9]\d*$/.test(value))
       throw new Error(`${name} is ${value}, and it is a whole number from 1.`)

@@ -1,12 +1,13 @@
 import type { RunTaskRequest, RunTaskResponse, Tag } from '@aws-sdk/client-ecs'
 import { clusterName, taskArn } from '../arn.ts'
 import { type Change, type Decision, get, getAll, type Key, type Reading, type Stored } from '../decision.ts'
-import { DUE_AFTER_MS } from '../due.ts'
 import { clusterNotFound, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Cluster, RunTaskToken, Task, TaskDefinitionRecord } from '../model.ts'
+import { birthsOf, lineFor, ticketsOf, wakesOf } from '../line.ts'
+import type { Cluster, InLine, Lines, RunTaskToken, Task, TaskDefinitionRecord } from '../model.ts'
 import { canonical, hash } from '../moment.ts'
 import { newTask, taskIdOf } from '../new-task.ts'
+import { wishesIn } from '../placement-tags.ts'
 import type { Call } from './call.ts'
 import { runnableDefinition } from './find-definition.ts'
 import { launchOn } from './launch-rules.ts'
@@ -44,7 +45,7 @@ export function* runTask(
   const key = keys.runTaskToken(scope, `${life.from}/${clientToken ?? seed}`)
   const requestHash = hash(canonical(asked))
   const cluster = clusterName(input.cluster)
-  const [token0, cluster0] = yield* getAll([key, keys.cluster(scope, cluster)])
+  const [token0, cluster0, lines0] = yield* getAll([key, keys.cluster(scope, cluster), keys.lines(scope)])
   const stored = token0 as Stored<RunTaskToken> | undefined
   const known = stored && stored.record.createdAt + life.ms > moment.now ? stored.record : undefined
 
@@ -67,7 +68,12 @@ export function* runTask(
   }
   const ids = idsOf(token)
   const existing = known ? yield* getAll<Task>(ids.map((id) => keys.task(scope, id))) : []
-  const tasks = ids.map((id, n) => existing[n]?.record ?? asTask(id, token, input, definition, life.run))
+  const lines = (lines0 as Stored<Lines> | undefined)?.record
+  const tags = (cluster0 as Stored<Cluster> | undefined)?.record.tags
+  const line = lineFor({ name: token.cluster, tags }, definition, lines)
+  const tasks = ids.map(
+    (id, n) => existing[n]?.record ?? asTask(id, token, input, definition, line, life.run),
+  )
   const tokenChange: Change = {
     key,
     expect: stored?.rev ?? 'absent',
@@ -78,21 +84,22 @@ export function* runTask(
     reply: { tasks: tasks.map((t) => taskAnswer(t, scope, { tags: true })), failures: [] },
     changes: [
       ...(known ? [] : [tokenChange]),
-      ...tasks
-        .filter((_, n) => !existing[n])
-        .map(
-          (t): Change => ({
-            key: keys.task(scope, t.id),
-            expect: 'absent',
-            record: t,
-            list: keys.liveTask(scope, t.cluster, t.id),
-            due: moment.now + DUE_AFTER_MS,
-          }),
-        ),
+      ...birthsOf(
+        scope,
+        tasks.filter((_, n) => !existing[n]),
+        lines,
+        moment.now,
+      ),
+      ...ticketsOf(
+        scope,
+        tasks.filter((_, n) => existing[n]),
+      ),
     ],
-    effects: tasks
-      .filter((t) => t.lastStatus === 'PROVISIONING')
-      .map((t) => ({ effect: 'wake', wake: { key: keys.task(scope, t.id), look: 1 } })),
+    effects: wakesOf(
+      scope,
+      tasks.filter((t) => t.lastStatus === 'PROVISIONING'),
+      moment.now,
+    ),
   }
 }
 
@@ -122,6 +129,7 @@ function asTask(
   token: RunTaskToken,
   input: RunTaskRequest,
   definition: TaskDefinitionRecord,
+  line: InLine | undefined,
   run: Key | undefined,
 ): Task {
   return newTask(
@@ -132,6 +140,8 @@ function asTask(
       createdAt: token.createdAt,
       ...launchOn(input, definition),
       ...sizeOf(input, definition),
+      ...wishesIn(input.tags, definition.tags),
+      line,
       group: input.group,
       startedBy: input.startedBy,
       tags: tagsOf(input, definition, token.cluster),

@@ -1,5 +1,6 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { invalidParameter } from '../errors.ts'
+import { judgePlacementTags } from '../placement-tags.ts'
 
 const MOST = 50
 
@@ -12,6 +13,7 @@ export function checkTags(tags: readonly Tag[] | undefined): void {
   const twice = own.find((key, index) => own.indexOf(key) !== index)
   if (twice !== undefined) throw invalidParameter(`Duplicate tag key: ${twice}.`)
   if (own.length > MOST) throw invalidParameter(`Tags can not be more than ${MOST}.`)
+  judgePlacementTags(own.length > 0 ? tags : undefined)
 }
 
 /** Tags given now replace those of the same key. */

@@ -1,18 +1,12 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { type EcsArn, parseArn } from '../arn.ts'
-import {
-  type Decision,
-  get,
-  type Key,
-  type Moment,
-  type Reading,
-  type Scope,
-  type Stored,
-} from '../decision.ts'
+import { type Decision, get, type Key, type Reading, type Scope, type Stored } from '../decision.ts'
 import { dueOf } from '../due.ts'
 import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
 import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
+import { canonical } from '../moment.ts'
+import { limitsIn } from '../placement-tags.ts'
 import { wakingTarget } from '../scaling/resource.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
@@ -25,29 +19,29 @@ type Tagged = Cluster | TaskDefinitionRecord | Task | Service
 
 export function* tagResource(
   input: Input<'TagResource'>,
-  { scope, moment }: Call,
+  call: Call,
 ): Reading<Decision<Output<'TagResource'>>> {
   const given = input.tags ?? []
   checkTags(given)
-  const stored = yield* resource(input.resourceArn ?? '', scope)
+  const stored = yield* resource(input.resourceArn ?? '', call.scope)
   refuseStopped(stored.record)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
   if (keys.kindOf(stored.key) === 'service') judgeServiceTags(tags)
-  return { reply: {}, ...(yield* retagged(stored, tags, moment)) }
+  return { reply: {}, ...(yield* retagged(stored, tags, call)) }
 }
 
 /** Keys that are not there are ignored. */
 export function* untagResource(
   input: Input<'UntagResource'>,
-  { scope, moment }: Call,
+  call: Call,
 ): Reading<Decision<Output<'UntagResource'>>> {
-  const stored = yield* resource(input.resourceArn ?? '', scope)
+  const stored = yield* resource(input.resourceArn ?? '', call.scope)
   refuseStopped(stored.record)
   const present = stored.record.tags ?? []
   const tags = present.filter((tag) => !input.tagKeys?.includes(tag.key ?? ''))
   if (tags.length === present.length) return { reply: {} }
-  return { reply: {}, ...(yield* retagged(stored, tags, moment)) }
+  return { reply: {}, ...(yield* retagged(stored, tags, call)) }
 }
 
 export function* listTagsForResource(
@@ -65,15 +59,20 @@ export function* listTagsForResource(
 function* retagged(
   { key, rev, record, list, due: before }: Stored<Tagged>,
   tags: Tag[],
-  { now }: Moment,
+  { scope, moment: { now } }: Call,
 ): Reading<Omit<Decision<unknown>, 'reply'>> {
-  const due = keys.kindOf(key) === 'service' ? dueOf(before, true, now) : before
+  const isService = keys.kindOf(key) === 'service'
+  const due = isService ? dueOf(before, true, now) : before
+  // A limit that is raised or gone lets tasks go that wait.
+  const limits = [record.tags, tags].map((some) => canonical(limitsIn(some) ?? {}))
+  const moved = key.pk === keys.clustersPartition(scope) && limits[0] !== limits[1]
   return {
     changes: [{ key, expect: rev, record: { ...record, tags }, list, due }],
     effects: [
       ...(due === undefined ? [] : [{ effect: 'wake' as const, wake: { key, look: rev + 1 } }]),
       // They say what it is scaled by, too.
-      ...(keys.kindOf(key) === 'service' ? yield* wakingTarget(key) : []),
+      ...(isService ? yield* wakingTarget(key) : []),
+      ...(moved ? [{ effect: 'wake' as const, wake: { key: keys.placement(scope) } }] : []),
     ],
   }
 }

@@ -4,18 +4,26 @@ import type { Scope } from '../decision.ts'
 import { healthOf } from '../health.ts'
 import type { Task, TaskContainer } from '../model.ts'
 import { hash } from '../moment.ts'
+import type { Place } from './place-in-line.ts'
 
 const date = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms))
 /** A dashed UUID that follows from the text. */
 const uuid = (text: string) => hash(text).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
 /** A task record as DescribeTasks shows it (facts: ECS 5.4, 5.5). Tags only where asked for. */
-export function taskAnswer(task: Task, scope: Scope, show: { tags: boolean }): ApiTask {
+export function taskAnswer(
+  task: Task,
+  scope: Scope,
+  show: { readonly tags: boolean; readonly place?: Place | undefined },
+): ApiTask {
   const arn = taskArn(scope, task.cluster, task.id)
   const attachment = networkAttachment(task)
   return {
     attachments: attachment ? [attachment] : [],
-    attributes: [{ name: 'ecs.cpu-architecture', value: task.arm ? 'arm64' : 'x86_64' }],
+    attributes: [
+      { name: 'ecs.cpu-architecture', value: task.arm ? 'arm64' : 'x86_64' },
+      ...placeAttributes(show.place),
+    ],
     availabilityZone: `${scope.region}a`,
     capacityProviderName: task.capacityProvider,
     clusterArn: clusterArn(scope, task.cluster),
@@ -59,6 +67,12 @@ export function taskAnswer(task: Task, scope: Scope, show: { tags: boolean }): A
     version: task.version,
   }
 }
+
+/** ECS has no member for it: a task's attributes are open to names of one's own. */
+const placeAttributes = (place: Place | undefined) => [
+  ...(place ? [{ name: 'slipway.waits-for', value: place.waitsFor }] : []),
+  ...(place?.place !== undefined ? [{ name: 'slipway.place', value: place.place }] : []),
+]
 
 function containerAnswer(
   c: TaskContainer,

@@ -16,6 +16,7 @@ import { toStop } from '../task-lifecycle.ts'
 import type { Call } from './call.ts'
 import { findService } from './find-service.ts'
 import { nameIn } from './identifiers.ts'
+import { placesOf } from './place-in-line.ts'
 import { taskAnswer } from './task-answer.ts'
 import { walk } from './walk.ts'
 
@@ -46,9 +47,11 @@ export function* describeTasks(
   )
   const mine = found.map((f) => (f?.record.cluster === cluster ? f.record : undefined))
   const tags = input.include?.includes('TAGS') ?? false
+  const tasks = mine.filter((t) => t !== undefined)
+  const places = yield* placesOf(tasks, scope)
   return {
     reply: {
-      tasks: mine.filter((t) => t !== undefined).map((t) => taskAnswer(t, scope, { tags })),
+      tasks: tasks.map((t) => taskAnswer(t, scope, { tags, place: places.get(t.id) })),
       failures: ids
         .filter((_, n) => !mine[n])
         .map((id) => ({ arn: taskArn(scope, cluster, id), reason: 'MISSING' })),

@@ -70,7 +70,8 @@ async function capacityList({ capacity, log }: Ports): Promise<readonly Listed[]
 
 /**
  * Live tasks of which capacity shows something else than their record says. Only those of which not everything
- * runs are read: it is in the record which of their containers have ended, unless nobody was told.
+ * runs are read: it is in the record which of their containers have ended, unless nobody was told. Of those that wait in
+ * line capacity holds nothing.
  */
 async function strayed(
   listed: readonly Listed[] | undefined,
@@ -81,6 +82,7 @@ async function strayed(
   const shown = new Map(listed.map((l) => [l.task.id, l]))
   const doubtful = live.filter((c) => {
     const found = shown.get(idOf(c))
+    if (!found && keys.isInLine(c.lsk)) return false
     return found?.state !== 'running' || Object.values(found.health ?? {}).includes('UNHEALTHY')
   })
   const records = (await store.get(doubtful.map((c) => c.key))) as (Stored<Task> | undefined)[]
@@ -143,4 +145,4 @@ async function removeUnowned(
   return unowned.length
 }
 
-const idOf = (candidate: Candidate): string => candidate.lsk.slice(candidate.lsk.lastIndexOf('#') + 1)
+const idOf = ({ key }: Candidate): string => keys.taskIdIn(key)

@@ -8,6 +8,7 @@ import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtScaling, watchQueues } from '../scaler/watch.ts'
 import { lookAtTask } from './look.ts'
+import { lookAtPlacement } from './look-placement.ts'
 import { lookAtRun } from './look-run.ts'
 import { lookAtStandby } from './look-standby.ts'
 import { untilRest } from './until-rest.ts'
@@ -67,6 +68,8 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
       return lookAtScaling(wake.key, ports)
     case 'watch':
       return watchQueues(wake.key, ports)
+    case 'placement':
+      return lookAtPlacement(wake, ports)
     case 'other':
       return
   }

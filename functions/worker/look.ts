@@ -2,10 +2,13 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Task } from '../../domain/model.ts'
+import { concernsPlacement, keepInLine, leaving, listOf, waitsInLine, whyInLine } from '../../domain/line.ts'
+import type { Lines, Task } from '../../domain/model.ts'
+import { under } from '../../domain/placement.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
 import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'
+import { carryOut } from '../../infra/commit.ts'
 import type { Ports } from '../ports.ts'
 import { definitionOf } from './definitions.ts'
 import { LAUNCH_WINDOW_MS } from './launch-window.ts'
@@ -38,6 +41,8 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
     const next: Step = step(stored.record, definition, seen, now)
     const change = changeOf(stored, next, now, ports)
     if (change) {
+      if (next.task.lastStatus === 'STOPPED')
+        for (const one of leaving(ports.scope, stored.record)) await ports.store.write(one)
       if ((await ports.store.write(change)) === 'stale') {
         asOf = ports.clock(wake.key.pk).now
         stored = await load(wake, ports)
@@ -51,7 +56,7 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
     }
     switch (next.act) {
       case 'observe':
-        seen = await ports.capacity.observe(task)
+        seen = await seenInLine(stored.record, await ports.capacity.observe(task), ports)
         break
       case 'launch': {
         const deadline = asOf + LAUNCH_WINDOW_MS
@@ -62,21 +67,29 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
       case 'stop':
         // What was asked to stop at this revision needs its time: asking again at once changes nothing.
         if (stopped === stored.rev) {
-          await tellService(before, stored.record, ports)
+          await tell(before, stored.record, ports)
           return lookLater(wake, stored, wrote, next.lookAfter ?? 1, ports)
         }
         stopped = stored.rev
         seen = await ports.capacity.stop(task, 'keep')
         break
       case 'remove':
-        await tellService(before, stored.record, ports)
+        await tell(before, stored.record, ports)
         await ports.capacity.stop(task, 'remove')
         return
       case 'wait':
-        await tellService(before, stored.record, ports)
+        await tell(before, stored.record, ports)
         return lookLater(wake, stored, wrote, next.lookAfter ?? 60, ports)
+      case 'queue': {
+        await tell(before, stored.record, ports)
+        const { key } = stored
+        const call = () => ({ scope: { ...ports.scope, caller: 'slipway' }, moment: ports.clock(key.pk) })
+        return carryOut(() => keepInLine(key, call()), ports)
+      }
       case 'rest':
-        return tellService(before, stored.record, ports)
+        await tell(before, stored.record, ports)
+        if (next.lookAfter !== undefined) await lookLater(wake, stored, wrote, next.lookAfter, ports)
+        return
     }
   }
   await lookLater(wake, stored, true, 1, ports)
@@ -113,9 +126,10 @@ function changeOf(stored: Stored<Task>, next: Step, now: number, { scope }: Port
   }
   const settled = next.act === 'rest' || next.act === 'wait'
   const overdue = settled && stored.due !== undefined && stored.due <= now
-  if (!changed && !overdue) return undefined
-  const due = dueOf(stored.due, next.act !== 'rest', now)
-  return { key: stored.key, expect: stored.rev, record: task, list: stored.list, due }
+  const unwatched = next.due !== undefined && stored.due === undefined
+  if (!changed && !overdue && !unwatched) return undefined
+  const due = dueOf(stored.due, next.act !== 'rest', now) ?? next.due
+  return { key: stored.key, expect: stored.rev, record: task, list: listOf(scope, task), due }
 }
 
 /**
@@ -133,8 +147,17 @@ async function lookLater(
   await queue.send([{ wake: { key: stored.key, look: stored.rev }, delaySeconds: seconds }])
 }
 
-/** The service whose slot the task fills hears of what it asks about; a schedule's run of its end. */
-async function tellService(before: Task, after: Task, { scope, queue }: Ports): Promise<void> {
+/** A task in line is waiting for it: what capacity does not know, the line tells. */
+async function seenInLine(task: Task, seen: Observation, { store, scope }: Ports): Promise<Observation> {
+  if (!waitsInLine(task) || seen.sees !== 'absent' || task.desiredStatus === 'STOPPED') return seen
+  const [known] = (await store.get([keys.lines(scope)])) as (Stored<Lines> | undefined)[]
+  const why = task.waitsFor ?? whyInLine(under(known?.record.lines, task.cluster), task.family)
+  return { sees: 'waiting', phase: 'queued', why }
+}
+
+/** The service whose slot the task fills hears of what it asks about; a schedule's run of its end; placement of who needs no place in line any more. */
+async function tell(before: Task, after: Task, { scope, queue }: Ports): Promise<void> {
+  if (concernsPlacement(before, after)) await queue.send([{ wake: { key: keys.placement(scope) } }])
   if (after.run && after.lastStatus === 'STOPPED') await queue.send([{ wake: { key: after.run } }])
   if (after.service === undefined || !concernsService(before, after)) return
   await queue.send([{ wake: { key: keys.service(scope, after.cluster, after.service) } }])

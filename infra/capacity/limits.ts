@@ -1,35 +1,39 @@
 import type { LaunchOrder } from '../../domain/ports.ts'
 
-/** How much may be at once on a capacity, of one installation. */
-export interface Limits {
-  /** MiB that tasks may reserve together. */
+/** What one task reserves: MiB, and CPU units, 1,024 for one CPU. */
+export interface Size {
   readonly memory: number
+  readonly cpu: number
+}
+
+/** How much may be at once on a capacity, of one installation. */
+export interface Limits extends Size {
   readonly tasks: number
 }
 
 /** What is there of it already. */
 export type Taken = Limits
 
-/** What a task is counted with that says nothing of its memory. */
+/** What a task is counted with that says nothing of its memory. One that says nothing of its CPU reserves none. */
 export const UNSIZED_MIB = 64
 
-/** MiB: the task's size, or else what its containers ask for. */
-export function reservedBy({ definition, overrides }: LaunchOrder): number {
-  const size = Number(overrides?.memory ?? definition.memory ?? 0)
-  if (size > 0) return size
+/** The task's own size, or else what its containers ask for. */
+export function reservedBy({ definition, overrides }: LaunchOrder): Size {
   const containers = (definition.containerDefinitions ?? []).map((container) => {
     const own = overrides?.containerOverrides?.find((o) => o.name === container.name)
     const reserved = own?.memoryReservation ?? container.memoryReservation
-    return reserved ?? own?.memory ?? container.memory ?? 0
+    return { memory: reserved ?? own?.memory ?? container.memory ?? 0, cpu: own?.cpu ?? container.cpu ?? 0 }
   })
-  return containers.reduce((sum, mib) => sum + mib, 0) || UNSIZED_MIB
+  const sum = (what: keyof Size) => containers.reduce((all, container) => all + container[what], 0)
+  const size = (what: keyof Size) => Number(overrides?.[what] ?? definition[what] ?? 0) || sum(what)
+  return { memory: size('memory') || UNSIZED_MIB, cpu: size('cpu') }
 }
 
 /**
  * In words that stay the same, or `undefined` where there is room. A capacity with nothing on it takes any one task: a
  * limit on memory larger than the machine is only a limit.
  */
-export function whyFull(taken: Taken, memory: number, limits: Limits): string | undefined {
+export function whyFull(taken: Taken, { memory, cpu }: Size, limits: Limits): string | undefined {
   if (taken.tasks === 0) return undefined
   if (memory > limits.memory)
     return 'no room: the task reserves more memory than this capacity has for tasks, and runs once no other does (SLIPWAY_MEMORY)'
@@ -37,5 +41,10 @@ export function whyFull(taken: Taken, memory: number, limits: Limits): string | 
     return 'no room: as many tasks run as this capacity may hold (SLIPWAY_MAX_TASKS)'
   if (taken.memory + memory > limits.memory)
     return 'no room: other tasks reserve the memory that this capacity has for tasks (SLIPWAY_MEMORY)'
+  // What reserves no CPU takes none from those that do.
+  if (cpu > 0 && cpu > limits.cpu)
+    return 'no room: the task reserves more CPU than this capacity has for tasks, and runs once no other does (SLIPWAY_CPU)'
+  if (cpu > 0 && taken.cpu + cpu > limits.cpu)
+    return 'no room: other tasks reserve the CPU that this capacity has for tasks (SLIPWAY_CPU)'
   return undefined
 }

@@ -17,19 +17,21 @@ export const THROTTLED =
   'throttled: more tasks are launched than this capacity starts in a second (SLIPWAY_SIMULATED_RATE)'
 
 export function whyNotYet(ground: Ground, order: LaunchOrder, now: number, quota: Quota): string | undefined {
-  const { memory = NEVER, tasks = NEVER, rate } = quota
-  if (memory < NEVER || tasks < NEVER) {
-    const full = whyFull(takenOf(ground, now), reservedBy(order), { memory, tasks })
+  const { memory = NEVER, cpu = NEVER, tasks = NEVER, rate } = quota
+  if (Math.min(memory, cpu, tasks) < NEVER) {
+    const full = whyFull(takenOf(ground, now), reservedBy(order), { memory, cpu, tasks })
     if (full !== undefined) return full
   }
   return rate && tokensIn(ground.bucket, rate, now) < 1 ? THROTTLED : undefined
 }
 
 function takenOf({ places }: Ground, now: number): Taken {
-  const taken = { memory: 0, tasks: 0 }
+  const taken = { memory: 0, cpu: 0, tasks: 0 }
   for (const place of places.values()) {
     if (isOver(place, now)) continue
-    taken.memory += reservedBy(place.order)
+    const { memory, cpu } = reservedBy(place.order)
+    taken.memory += memory
+    taken.cpu += cpu
     taken.tasks++
   }
   return taken

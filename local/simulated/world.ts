@@ -47,7 +47,7 @@ export function openWorld({ data, quota, hint }: WorldOptions): World {
     const moved = () => {
       if (Date.now() < at) return watch(task, since)
       hint(task)
-      if (isOver(place, Date.now())) forRoom.freed(reservedBy(place.order))
+      if (isOver(place, Date.now())) forRoom.freed(reservedBy(place.order).memory)
       watch(task, at)
     }
     timers.set(task.id, setTimeout(moved, Math.min(LONGEST_MS, at - Date.now())))
@@ -59,7 +59,7 @@ export function openWorld({ data, quota, hint }: WorldOptions): World {
     const held = before !== undefined && !isOver(before, now)
     const seen = kept.change(task, () => act(now))
     watch(task, now)
-    if (held && !ground.places.has(task.id)) forRoom.freed(reservedBy(before.order))
+    if (held && !ground.places.has(task.id)) forRoom.freed(reservedBy(before.order).memory)
     return seen
   }
 
@@ -67,7 +67,7 @@ export function openWorld({ data, quota, hint }: WorldOptions): World {
     const seen = changed(order.task, (now) => launch(ground, order, now, quota))
     if (seen.sees !== 'waiting' || seen.phase !== 'queued') return seen
     if (seen.why === THROTTLED) forToken.add(order.task, 1)
-    else forRoom.add(order.task, reservedBy(order))
+    else forRoom.add(order.task, reservedBy(order).memory)
     return seen
   }
 

@@ -94,7 +94,7 @@ describe('npm run package', () => {
     ],
     [
       'worker',
-      ['GetItem', 'BatchGetItem', 'PutItem', 'Query'],
+      ['GetItem', 'BatchGetItem', 'PutItem', 'DeleteItem', 'Query'],
       [
         'WakeQueue:ReceiveMessage',
         'WakeQueue:DeleteMessage',

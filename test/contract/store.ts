@@ -102,6 +102,26 @@ const behaviours = {
     expect((await store.get([key, { ...key, sk: 'b' }])).map((s) => s?.record)).toEqual([2, undefined])
   },
 
+  'removes the record that was read, and then it can be created again': async ({
+    store,
+    settle,
+  }: Candidate) => {
+    const key = { pk: partition(), sk: 'a' }
+    const list = { lpk: partition(), lsk: 'a' }
+    await store.write(create(key, 1, { list }))
+    await store.write(create({ ...key, sk: 'b' }, 'stays'))
+    await store.write(update(key, 1, 2, { list }))
+    expect(await store.write({ ...update(key, 1, 2), gone: true })).toBe('stale')
+    expect(await store.write({ ...update(key, 2, 2), gone: true })).toBe('written')
+    expect(await store.write({ ...update(key, 2, 2), gone: true })).toBe('stale')
+    await settle()
+    expect((await store.get([key]))[0]).toBeUndefined()
+    expect((await store.query({ pk: key.pk, limit: 10 })).items.map((s) => s.key.sk)).toEqual(['b'])
+    expect((await store.list({ lpk: list.lpk, limit: 10 })).items).toEqual([])
+    expect(await store.write(create(key, 3))).toBe('written')
+    expect((await store.get([key]))[0]).toMatchObject({ rev: 1, record: 3 })
+  },
+
   'lets one of twenty racing creators win': async ({ store }: Candidate) => {
     const key = { pk: partition(), sk: 'a' }
     const outcomes = await Promise.all(Array.from({ length: 20 }, (_, n) => store.write(create(key, n))))

@@ -1,5 +1,6 @@
 import type { Stored } from '../../domain/decision.ts'
-import type { RunTaskToken, Task } from '../../domain/model.ts'
+import { ENDED, kindOf } from '../../domain/keys.ts'
+import type { Placement, RunTaskToken, Task } from '../../domain/model.ts'
 import { taskIdOf } from '../../domain/new-task.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
@@ -33,6 +34,8 @@ export function unrest(scene: Scene): string | undefined {
     const wrong = untold(task, scene)
     if (wrong) return wrong
   }
+  const lines = scene.store.all().find(({ key, due }) => kindOf(key) === 'placement' && due !== undefined)
+  if (lines) return 'placement is due'
   const stirring = unrestOfServices(scene) ?? unrestOfSchedules(scene) ?? unrestOfScaling(scene)
   if (stirring) return stirring
   const ready = keptReady(scene.store)
@@ -67,6 +70,7 @@ export function judgeRest(judge: Judge, scene: Scene): void {
   const tasks = new Map(tasksOf(scene.store).map(({ record }) => [record.id, record]))
   const tokens = scene.store.all().filter(({ key }) => key.sk === 'run-task') as Stored<RunTaskToken>[]
   judgeCalls(judge, tasks, tokens, scene)
+  judgeLines(judge, tasks, scene)
   judgeLetters(judge, tasks, tokens, scene)
   for (const task of tasks.values()) judgeExitCodes(judge, task, scene)
   const ready = keptReady(scene.store)
@@ -89,6 +93,19 @@ function judgeCalls(
   for (const { ids } of accepted.values())
     for (const id of ids)
       if (!tasks.has(id)) judge.fail('stored before it is told', `${id} was accepted and is nowhere`)
+}
+
+/** A place under a limit is held by those that run. (Of one that was admitted by somebody who then died, the ticket stays until its line is looked at.) */
+function judgeLines(judge: Judge, tasks: ReadonlyMap<string, Task>, { store }: Scene): void {
+  const [stored] = store.all().filter(({ key }) => key.sk === 'placement') as Stored<Placement>[]
+  const notes = store.all().filter(({ key }) => key.sk.startsWith(ENDED))
+  for (const [cluster, sizes] of Object.entries(stored?.record.held ?? {}))
+    for (const id of Object.values(sizes).flat()) {
+      const holder = [...tasks.values()].find((task) => task.id.startsWith(id) && task.cluster === cluster)
+      const told = notes.some(({ key }) => key.sk.startsWith(`${ENDED}${id}`))
+      if (!told && holder?.lastStatus !== 'RUNNING')
+        judge.fail('nothing left behind', `${id} holds a place in ${cluster}: ${holder?.lastStatus}`)
+    }
 }
 
 function judgeLetters(

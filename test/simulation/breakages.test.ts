@@ -12,8 +12,11 @@ describe('Slipway broken on purpose is caught', () => {
   for (const [name, breakage] of Object.entries(breakages)) {
     test(`${name}: '${breakage.caughtBy}'`, async () => {
       let violation: Violation | undefined
-      for (const seed of name in clockBreakages ? all.filter(isTimed) : all)
-        if (!violation) ({ violation } = await play(seed, { breakage }))
+      // In some seeds another Law is broken by it first.
+      for (const seed of name in clockBreakages ? all.filter(isTimed) : all) {
+        if (violation?.invariant === breakage.caughtBy) break
+        ;({ violation } = await play(seed, { breakage }))
+      }
       expect(violation?.invariant, violation?.message).toBe(breakage.caughtBy)
     })
   }

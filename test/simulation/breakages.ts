@@ -1,6 +1,6 @@
 import type { Change, Key } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
-import type { GatewayLease, Route, Service, Slot } from '../../domain/model.ts'
+import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
+import type { GatewayLease, Placement, Route, Service, Slot, Task } from '../../domain/model.ts'
 import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
@@ -406,7 +406,63 @@ export const breakages: Record<string, Broken> = {
       },
     }),
   },
+  'places under a limit are forgotten': {
+    caughtBy: 'never above a limit',
+    ports: store(({ write }) => ({
+      write: (change) =>
+        change.key.sk === 'placement'
+          ? write({ ...change, record: { ...(change.record as Placement), held: {} } })
+          : write(change),
+    })),
+  },
+  'a task forgets that it holds a place': {
+    caughtBy: 'nothing left behind',
+    ports: (ports, _site, process) => ({
+      ...ports,
+      store: {
+        ...ports.store,
+        async write(change) {
+          const task = change.record as Task
+          if (
+            isWorker(process) &&
+            kindOf(change.key) === 'task' &&
+            task.lastStatus === 'RUNNING' &&
+            task.line?.counted
+          ) {
+            const { counted: _, ...line } = task.line
+            return ports.store.write({ ...change, record: { ...task, line } })
+          }
+          return ports.store.write(change)
+        },
+      },
+    }),
+  },
   ...clockBreakages,
+  'a task is born as if it had been admitted': {
+    caughtBy: 'never above a limit',
+    ports: store(({ write }) => ({
+      write(change) {
+        const task = change.record as Task
+        if (change.expect !== 'absent' || kindOf(change.key) !== 'task' || !task.line) return write(change)
+        return write({ ...change, record: { ...task, line: { ...task.line, state: 'admitted' } } })
+      },
+    })),
+  },
+  'a line is served from its end': {
+    caughtBy: 'the line is kept',
+    ports: store(({ query }) => ({
+      query: (q) => query(q.prefix === TICKETS ? { ...q, descending: true } : q),
+    })),
+  },
+  'placement is told nothing, and the sweep does not look': {
+    caughtBy: 'no one waits while there is room',
+    ports: (ports) => ({
+      ...ports,
+      queue: {
+        send: (wakes) => ports.queue.send(wakes.filter(({ wake }) => kindOf(wake.key) !== 'placement')),
+      },
+    }),
+  },
   'a definition is gone while tasks need it': {
     caughtBy: 'no surprises',
     ports: store(({ get }, _ports, { name }) => ({

@@ -3,6 +3,7 @@ import type {
   ListTasksResponse,
   RunTaskRequest,
   RunTaskResponse,
+  Tag,
   Task,
 } from '@aws-sdk/client-ecs'
 import { canonical } from '../../domain/moment.ts'
@@ -41,6 +42,10 @@ export interface Stage {
   readonly schedule: (method: string, target: string, input: object) => Promise<Answer>
   readonly scaling: (name: ScalingName, input: object) => Promise<Answer>
   readonly post: (letter: Letter) => void
+  /** Clusters, families and tasks have tags about how they wait. */
+  readonly tagged: boolean
+  /** Tags of each family about how many there may be. */
+  readonly limits: Map<string, Tag[]>
   readonly accepted: Map<string, Accepted>
   readonly stopsAsked: Set<string>
   /** Runs that a client was told of. */
@@ -119,15 +124,51 @@ const FAMILIES: Record<string, (random: Random) => ContainerDefinition[]> = {
 const families = Object.keys(FAMILIES)
 
 /** The clusters and definitions that a story begins with. */
-export async function setUp({ request, random }: Stage): Promise<string[]> {
-  await request('CreateCluster', {})
+export async function setUp(stage: Stage): Promise<string[]> {
+  const { request, random, tagged } = stage
+  await request('CreateCluster', { tags: limitTags(stage, 0.6) })
+  if (tagged) await request('CreateCluster', { clusterName: SIDE, tags: limitTags(stage, 0.4) })
   const mine = Array.from({ length: random.between(1, 3) }, () => random.pick(families))
-  for (const family of new Set(mine)) await register(request, family, random)
+  for (const family of new Set(mine)) await register(stage, family)
   return [...new Set(mine)]
 }
 
-const register = (request: Stage['request'], family: string, random: Random) =>
-  request('RegisterTaskDefinition', { family, containerDefinitions: FAMILIES[family]!(random) })
+/** A second cluster, in stories with tags. */
+const SIDE = 'side'
+
+const register = (stage: Stage, family: string) => {
+  const containers = FAMILIES[family]!(stage.random)
+  const containerDefinitions = stage.tagged ? containers.map((c) => ({ ...c, cpu: 512 })) : containers
+  // Each task is judged by its own revision: only where they all say the same can others tell.
+  const limits = stage.limits.get(family) ?? limitTags(stage, 0.4)
+  stage.limits.set(family, limits)
+  const tags = [...limits, ...wishTags(stage)]
+  return stage.request('RegisterTaskDefinition', { family, containerDefinitions, tags })
+}
+
+const some = <T>(random: Random, probability: number, make: () => T): T[] =>
+  random.chance(probability) ? [make()] : []
+
+/** How many tasks there may be at a time. */
+function limitTags({ random, tagged }: Stage, often: number): Tag[] {
+  if (!tagged || !random.chance(often)) return []
+  const tasks = () => ({ key: 'slipway:max-tasks', value: String(random.between(1, 3)) })
+  const vcpus = () => ({ key: 'slipway:max-vcpus', value: random.pick(['0.75', '1', '1.5', '3']) })
+  return random.chance(0.6) ? [tasks(), ...some(random, 0.2, vcpus)] : [vcpus()]
+}
+
+/** How a task waits, and how long it runs. */
+function wishTags({ random, tagged }: Stage): Tag[] {
+  if (!tagged) return []
+  return [
+    ...some(random, 0.3, () => ({ key: 'slipway:priority', value: String(random.between(-1, 1)) })),
+    ...some(random, 0.2, () => ({
+      key: 'slipway:placement-deadline',
+      value: String(random.between(5, 300)),
+    })),
+    ...some(random, 0.2, () => ({ key: 'slipway:max-run-time', value: String(random.between(1, 120)) })),
+  ]
+}
 
 type Action = (stage: Stage, family: string) => Promise<void>
 
@@ -155,10 +196,15 @@ export async function client(stage: Stage, mine: readonly string[]): Promise<voi
   }
 }
 
-function newCall({ random }: Stage, family: string): RunTaskRequest {
+function newCall(stage: Stage, family: string): RunTaskRequest {
+  const { random, tagged } = stage
   const count = random.chance(0.05) ? random.between(4, 10) : random.chance(0.3) ? random.between(2, 3) : 1
   const containerOverrides = [{ name: 'app', environment: env({ EXIT_CODE: random.between(0, 9) }) }]
-  return { taskDefinition: family, count, ...(random.chance(0.2) && { overrides: { containerOverrides } }) }
+  const overrides = random.chance(0.2) && { overrides: { containerOverrides } }
+  if (!tagged) return { taskDefinition: family, count, ...overrides }
+  const sized = random.chance(0.2) && { overrides: { cpu: random.pick(['256', '1024', '2048']) } }
+  const cluster = random.chance(0.3) && { cluster: SIDE }
+  return { taskDefinition: family, count, tags: wishTags(stage), ...overrides, ...sized, ...cluster }
 }
 
 const newToken = ({ asked, random }: Stage) => `token-${asked.size}-${random.between(0, 999_999)}`
@@ -220,18 +266,20 @@ const idOf = ({ taskArn }: Task) => taskArn!.slice(taskArn!.lastIndexOf('/') + 1
 const someTask = ({ accepted, random }: Stage): string | undefined =>
   random.pick([...accepted.values()].flatMap(({ ids }) => ids))
 
+const clusterOf = ({ judge }: Stage, task: string) => judge.latest(task)?.cluster ?? 'default'
+
 async function stopTask(stage: Stage): Promise<void> {
   const task = someTask(stage)
   if (task === undefined) return
   stage.stopsAsked.add(task)
-  await stage.request('StopTask', { task, reason: 'enough' })
+  await stage.request('StopTask', { task, cluster: clusterOf(stage, task), reason: 'enough' })
 }
 
 async function describeTasks(stage: Stage): Promise<void> {
   const task = someTask(stage)
   if (task === undefined) return
   const least = stage.judge.latest(task)?.version ?? 0
-  const given = await stage.request('DescribeTasks', { tasks: [task] })
+  const given = await stage.request('DescribeTasks', { tasks: [task], cluster: clusterOf(stage, task) })
   if (given.answer !== 'given') return
   const [found] = (given.output as RunTaskResponse).tasks ?? []
   if (!found || found.version! < least)
@@ -252,12 +300,18 @@ async function listTasks(stage: Stage): Promise<void> {
 
 /** At rest: every task, in pages, by what is desired of it. */
 export async function judgeLists(stage: Stage, stored: ReadonlyMap<string, 'RUNNING' | 'STOPPED'>) {
-  for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
-    const wanted = [...stored].filter(([, status]) => status === desiredStatus).map(([id]) => id)
+  const kinds = (['default', SIDE] as const).flatMap((cluster) =>
+    (['RUNNING', 'STOPPED'] as const).map((desiredStatus) => ({ cluster, desiredStatus })),
+  )
+  for (const { cluster, desiredStatus } of kinds) {
+    if (cluster === SIDE && !stage.tagged) continue
+    const wanted = [...stored]
+      .filter(([id, status]) => status === desiredStatus && clusterOf(stage, id) === cluster)
+      .map(([id]) => id)
     const listed: string[] = []
     let nextToken: string | undefined
     do {
-      const given = await stage.request('ListTasks', { desiredStatus, maxResults: 3, nextToken })
+      const given = await stage.request('ListTasks', { cluster, desiredStatus, maxResults: 3, nextToken })
       if (given.answer !== 'given') return
       const output = given.output as ListTasksResponse
       listed.push(...(output.taskArns ?? []).map((taskArn) => idOf({ taskArn })))
@@ -271,7 +325,7 @@ export async function judgeLists(stage: Stage, stored: ReadonlyMap<string, 'RUNN
 async function tag(stage: Stage): Promise<void> {
   const task = someTask(stage)
   if (task === undefined) return
-  const resourceArn = `arn:aws:ecs:us-east-1:000000000000:task/default/${task}`
+  const resourceArn = `arn:aws:ecs:us-east-1:000000000000:task/${clusterOf(stage, task)}/${task}`
   await stage.request('TagResource', {
     resourceArn,
     tags: [{ key: 'k', value: String(stage.random.between(0, 9)) }],
@@ -288,8 +342,9 @@ async function letter(stage: Stage, family: string): Promise<void> {
 }
 
 /** A definition that tasks were accepted for goes, and often comes again as another. */
-async function deregister({ request, random, scheduler }: Stage, family: string): Promise<void> {
+async function deregister(stage: Stage, family: string): Promise<void> {
+  const { request, random, scheduler } = stage
   await request('DeregisterTaskDefinition', { taskDefinition: `${family}:1` })
   await scheduler.sleep(random.between(0, 10_000))
-  await register(request, family, random)
+  await register(stage, family)
 }

@@ -1,13 +1,15 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
+import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
 import type {
   GatewayLease,
+  Placement,
   Route,
   Service,
   Standby,
   StopCode,
   Task,
   TaskContainer,
+  Ticket,
 } from '../../domain/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
 import type { ScalableTarget, ScalingActivity } from '../../domain/scaling/model.ts'
@@ -17,6 +19,7 @@ import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Underway } from './gateways.ts'
 import type { Invariant, Violation } from './laws.ts'
+import { type LineJudge, newLineJudge } from './line-laws.ts'
 import { isActivity, isScalableTarget, newScalingJudge, type ScalingJudge } from './scaling-laws.ts'
 import { type Era, newScheduleJudge, type ScheduleJudge } from './schedule-laws.ts'
 import type { Process } from './scheduler.ts'
@@ -28,7 +31,8 @@ export interface Judge
   extends Witness,
     Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
     Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
-    Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'> {
+    Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'>,
+    Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
@@ -46,6 +50,8 @@ export interface Evidence {
   readonly now: () => number
   readonly store: MemoryStore
   readonly truth: () => Truth
+  /** The latest record of each task. */
+  readonly tasks: () => Task[]
   /** Messages in the queue that ask for this look. */
   readonly queued: (wake: Wake) => number
   readonly calm: boolean
@@ -79,8 +85,9 @@ const SET_ONCE = [
 ] as const
 const NEVER_CHANGES = ['id', 'cluster', 'family', 'revision', 'createdAt', 'launchBy'] as const
 
-export function newJudge(evidence: Evidence): Judge {
+export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
   const tasks = new Map<string, Task>()
+  const evidence: Evidence = { ...given, tasks: () => [...tasks.values()] }
   const seenBy = new WeakMap<Process, Map<string, Observation['sees']>>()
   const excuses = new Map<string, number>()
   const eras = new Map<string, Era[]>()
@@ -119,6 +126,7 @@ export function newJudge(evidence: Evidence): Judge {
     read: (process, found) => scaling.read(process, found),
     measured: (process, tasks, used) => scaling.measured(process, tasks, used),
     depthAsked: (process, queue, depth) => scaling.depthAsked(process, queue, depth),
+    lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
       if (kind === 'service') {
@@ -139,11 +147,15 @@ export function newJudge(evidence: Evidence): Judge {
           judge.fail('always due', `the standby ${standby.id} is made, and due ${change.due}`)
         return
       }
+      if (kind === 'placement') return lines.wrotePlacement(process, change as Change<Placement>)
+      if (change.key.sk.startsWith(TICKETS)) return lines.wroteTicket(change as Change<Ticket>)
       if (kind !== 'task') return
       const task = change.record as Task
       const before = tasks.get(task.id)
       tasks.set(task.id, task)
-      if (!before || before.desiredStatus !== task.desiredStatus) unseen.set(task.id, evidence.now())
+      const mayStart = task.line?.state !== 'waits' && (!before || before.line?.state === 'waits')
+      if (mayStart || (before && before.desiredStatus !== task.desiredStatus))
+        unseen.set(task.id, evidence.now())
       services.wroteTask(before, task, view)
       schedules.wroteTask(before, task)
       judgeDue(judge, task, change, evidence.now())
@@ -159,6 +171,8 @@ export function newJudge(evidence: Evidence): Judge {
       if (task.stopCode && !before.stopCode) judgeReason(judge, before, task, evidence)
     },
     sending(process, wake) {
+      // Who waits is looked for in the table, whatever woke.
+      if (kindOf(wake.key) === 'placement') return
       const [stored] = evidence.store.get([wake.key])
       if (!stored || stored.rev < (wake.look ?? 0))
         return judge.fail('writes come first', `${process.name} woke ${text(wake)}, stored: ${stored?.rev}`)
@@ -199,11 +213,13 @@ export function newJudge(evidence: Evidence): Judge {
       if (tasks.get(id)?.lastStatus === 'STOPPED' && bodies.length === 1)
         judge.fail('never launched stays so', `${body.definition.name} of ${id} started after all`)
       services.started(id)
+      lines.started(id)
     },
   }
   const services = newServiceJudge(judge, evidence)
   const schedules = newScheduleJudge(judge, evidence, eras)
   const scaling = newScalingJudge(judge, evidence, activities)
+  const lines = newLineJudge(judge, evidence)
   return judge
 }
 
@@ -221,6 +237,9 @@ function judgeDue(judge: Judge, task: Task, { due }: Change, now: number): void 
   const resting = task.lastStatus === 'RUNNING' && task.desiredStatus === 'RUNNING'
   if (task.lastStatus === 'STOPPED') {
     if (due !== undefined) judge.fail('always due', `${task.id} is STOPPED and due`)
+  } else if (task.line?.state === 'waits' && task.desiredStatus === 'RUNNING') {
+    if (due === undefined || due > Math.max(now + 60_000, task.launchBy))
+      judge.fail('always due', `${task.id} waits in line until ${task.launchBy} and is due ${due}`)
   } else if (!resting && (due === undefined || due > now + 900_000))
     judge.fail('always due', `${task.id} is ${task.lastStatus} and due ${due}`)
 }
@@ -296,7 +315,11 @@ function judgeReason(judge: Judge, before: Task, task: Task, evidence: Evidence)
   const refused = () =>
     judgeRefusal(reason, bodies) || task.containers.some((c) => c.essential && c.reason?.startsWith(BLOCKED))
   const holds: Partial<Record<StopCode, () => boolean>> = {
-    UserInitiated: () => evidence.stopsAsked.has(task.id) || reason.startsWith('Replaced by a later firing'),
+    UserInitiated: () => {
+      if (reason.includes('slipway:max-run-time'))
+        return now() >= task.startedAt! + task.maxRunSeconds! * 1_000
+      return evidence.stopsAsked.has(task.id) || reason.startsWith('Replaced by a later firing')
+    },
     ServiceSchedulerInitiated: () => task.service !== undefined,
     EssentialContainerExited: () =>
       reason.includes('removed') ? truth().takenAway.has(task.id) : bodies.some(over) || refused(),

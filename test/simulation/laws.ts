@@ -37,6 +37,11 @@ export const invariants = {
   'the count is as the work': 'scaling: at rest without work a service is at its minimum',
   'each time at zero counts once':
     'services: the times in which they want no task are noted and filed, none twice',
+  'never above a limit': 'lines: nothing starts beyond what tags allow of a cluster or a family',
+  'the line is kept':
+    'lines: nobody is admitted while somebody stands before it whom the same could have admitted',
+  'no one waits while there is room':
+    'lines: where nothing is faulty, who stands in front and is held back by nothing goes',
   'nothing waits for the sweep': 'where no message is lost, what was stored or told is looked at soon',
   'no surprises': 'Law 10: a handler fails only where a dependency was away',
 } as const

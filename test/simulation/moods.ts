@@ -32,10 +32,16 @@ export interface Mood {
   readonly scalingMs: number
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
+  /** Clusters, families and tasks have tags about how they wait. */
+  readonly tagged: boolean
+  /** Tasks that capacity has room for at a time, until the quiet. */
+  readonly room: number
 }
 
 /** So many stories have services; they take their time. */
 const SERVICES = 0.2
+/** So many of the others have more tasks than may run at once. */
+const CROWDS = 0.4
 
 /** `timed`: a story with schedules or scaling. */
 export function moodOf(random: Random, timed: boolean): Mood {
@@ -76,9 +82,12 @@ export function moodOf(random: Random, timed: boolean): Mood {
     scalers: 0,
     scalingMs: 0,
     settleMs: 40_000,
+    tagged: false,
+    room: Number.POSITIVE_INFINITY,
   }
-  const served = random.chance(SERVICES) ? serving(mood, random) : mood
-  return timed ? timing(served, random) : served
+  const served = random.chance(SERVICES) ? serving(mood, random) : undefined
+  if (timed) return timing(served ?? mood, random)
+  return served ?? (random.chance(CROWDS) ? crowded(mood, random) : mood)
 }
 
 const serving = (mood: Mood, random: Random): Mood => ({
@@ -100,6 +109,16 @@ function timing(mood: Mood, random: Random): Mood {
     timekeepers: !scaled || random.chance(0.4) ? random.between(1, 2) : 0,
     scalers: scaled ? 1 : 0,
     scalingMs: scaled ? random.pick([5_000, 10_000, 20_000]) : 0,
+  }
+}
+
+function crowded(mood: Mood, random: Random): Mood {
+  const tagged = random.chance(0.7)
+  return {
+    ...mood,
+    clients: random.between(2, 4),
+    tagged,
+    room: tagged && random.chance(0.5) ? Number.POSITIVE_INFINITY : random.between(1, 4),
   }
 }
 

@@ -63,6 +63,7 @@ export async function play(
     const shop = mood.keepers > 0 ? await openShop(stage, mood.scalers > 0) : undefined
     Object.assign(mood.faults, faults)
     if (mood.full) world.fullUntil = Number.POSITIVE_INFINITY
+    world.room = mood.room
     const clients = Array.from({ length: mood.clients }, () => client(stage, families))
     const keepers = shop ? Array.from({ length: mood.keepers }, () => keeper(stage, shop)) : []
     const calendar = { families, services: shop?.names ?? [] }
@@ -77,6 +78,7 @@ export async function play(
     calmDown(mood)
     site.outside.silence()
     world.awayUntil = world.fullUntil = 0
+    world.room = Number.POSITIVE_INFINITY
     if (!mood.calm && random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
     if (shop || mood.timekeepers > 0) await mend(shop)
@@ -143,6 +145,11 @@ export async function play(
     scheduler.at(START + random.between(0, mood.scalingMs), function everyPeriod() {
       void scaleOnce(site)
       scheduler.at(scheduler.now() + mood.scalingMs, everyPeriod)
+    })
+  if (mood.calm)
+    scheduler.at(START, function everyTenSeconds() {
+      judge.lookAround(world.isFull())
+      scheduler.at(scheduler.now() + 10_000, everyTenSeconds)
     })
   if (Number.isFinite(mood.troubleMs)) trouble(site, START + mood.activeMs)
   const run = () => scheduler.run(() => over || judge.violation !== undefined)
@@ -236,6 +243,8 @@ function newStory(
     schedule: (method, target, input) => askScheduler(site, method, target, input),
     scaling: (name, input) => askScaling(site, name, input),
     post: (letter) => door.send(letter, 0),
+    tagged: mood.tagged,
+    limits: new Map(),
     accepted: new Map(),
     letters: [],
     asked: new Map(),

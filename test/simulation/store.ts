@@ -46,6 +46,12 @@ export function memoryStore({ now, lagMs, frozen = false }: Options): MemoryStor
       const id = place(change.key)
       if ((items.get(id)?.rev ?? 'absent') !== change.expect) return 'stale'
       const { key, list, due, ttl } = change
+      if (change.gone) {
+        items.delete(id)
+        partitions.get(key.pk)?.delete(key.sk)
+        index.moved(id, { key, rev: 0, record: () => undefined })
+        return 'written'
+      }
       const rev = change.expect === 'absent' ? 1 : change.expect + 1
       const doc = JSON.stringify(change.record)
       const record = frozen ? once(() => freeze(JSON.parse(doc))) : () => JSON.parse(doc)

@@ -39,6 +39,9 @@ export interface World {
   /** Until then capacity does not answer; until then it has no room. */
   awayUntil: number
   fullUntil: number
+  /** How many tasks there is room for. */
+  room: number
+  isFull(): boolean
   /** The kernel kills a container; `false`: there was none. */
   killOne(): boolean
   /** Someone else removes a task. */
@@ -103,6 +106,8 @@ export function newWorld(options: WorldOptions): World {
     truth,
     awayUntil: 0,
     fullUntil: 0,
+    room: Number.POSITIVE_INFINITY,
+    isFull: () => now() < world.fullUntil || taken() >= world.room,
     killOne() {
       const running = [...ground.places.values()].flatMap((place) =>
         place.bodies.filter((body) => body.endsAt > now() && !body.says('SIMULATED_START_FAILURE')),
@@ -144,7 +149,7 @@ export function newWorld(options: WorldOptions): World {
 
   function launchNow(order: LaunchOrder): Observation {
     const { id } = order.task
-    if (now() < world.fullUntil && !ground.places.has(id) && !ground.fences.has(id))
+    if (world.isFull() && !ground.places.has(id) && !ground.fences.has(id))
       return { sees: 'waiting', phase: 'queued', why: 'simulated: no room' }
     const frozen = (ground.places.get(id)?.bodies ?? []).filter((body) => body.frozen)
     const seen = launch(ground, order, now())
@@ -160,6 +165,13 @@ export function newWorld(options: WorldOptions): World {
       tellHealth(id, body)
     }
     return seen
+  }
+
+  /** Places in which something still runs, or is to. */
+  function taken(): number {
+    if (world.room === Number.POSITIVE_INFINITY) return 0
+    const runs = (body: Body) => body.endsAt > now() && !body.says('SIMULATED_START_FAILURE')
+    return [...ground.places.values()].filter(({ bodies }) => bodies.length === 0 || bodies.some(runs)).length
   }
 
   function stopNow(task: TaskName, then: 'keep' | 'remove'): Observation {

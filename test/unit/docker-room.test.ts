@@ -21,18 +21,27 @@ const order = (id: string, memory?: number, more: object = {}): LaunchOrder => (
 describe('what a task reserves', () => {
   test('its size, or what its containers ask for, or a little', () => {
     const two = [{ memory: 300, memoryReservation: 100 }, { memory: 50 }]
-    expect(reservedBy(order('a', 10, { memory: '512' }))).toBe(512)
-    expect(reservedBy({ ...order('a', 10, { memory: '512' }), overrides: { memory: '1024' } })).toBe(1024)
-    expect(reservedBy(order('a', 0, { containerDefinitions: two }))).toBe(150)
+    expect(reservedBy(order('a', 10, { memory: '512' })).memory).toBe(512)
+    expect(reservedBy({ ...order('a', 10, { memory: '512' }), overrides: { memory: '1024' } }).memory).toBe(
+      1024,
+    )
+    expect(reservedBy(order('a', 0, { containerDefinitions: two })).memory).toBe(150)
     const containerOverrides = [{ name: 'app', memory: 90 }]
-    expect(reservedBy({ ...order('a', 10), overrides: { containerOverrides } })).toBe(90)
-    expect(reservedBy(order('a'))).toBe(64)
+    expect(reservedBy({ ...order('a', 10), overrides: { containerOverrides } }).memory).toBe(90)
+    expect(reservedBy(order('a'))).toEqual({ memory: 64, cpu: 0 })
+    expect(reservedBy(order('a', 10, { cpu: '256' })).cpu).toBe(256)
+    const shares = [
+      { memory: 10, cpu: 512 },
+      { memory: 10, cpu: 128 },
+    ]
+    expect(reservedBy(order('a', 0, { containerDefinitions: shares })).cpu).toBe(640)
   })
 
   test('limits are the engine’s, less a tenth, or as they are set', () => {
-    expect(limitsOf({ memory: 24_000, cpus: 2 }, {})).toEqual({ memory: 21_600, tasks: 256 })
-    expect(limitsOf({ memory: 512_000, cpus: 64 }, {})).toEqual({ memory: 460_800, tasks: 900 })
-    expect(limitsOf({ memory: 24_000, cpus: 2 }, { memory: 5, tasks: 7 })).toEqual({ memory: 5, tasks: 7 })
+    expect(limitsOf({ memory: 24_000, cpus: 2 }, {})).toEqual({ memory: 21_600, cpu: 8_192, tasks: 256 })
+    expect(limitsOf({ memory: 512_000, cpus: 64 }, {})).toEqual({ memory: 460_800, cpu: 262_144, tasks: 900 })
+    const asked = { memory: 5, cpu: 6, tasks: 7 }
+    expect(limitsOf({ memory: 24_000, cpus: 2 }, asked)).toEqual(asked)
   })
 })
 
@@ -75,20 +84,32 @@ describe('what an engine holds', () => {
     }
     const found = [ready, namespace('t', 'running'), container('t', 'running'), container('t', 'running')]
     expect(heldIn(found as unknown as ContainerInfo[], 'i')).toEqual(
-      new Map([['t', { memory: 128, over: false }]]),
+      new Map([['t', { memory: 128, cpu: 0, over: false }]]),
     )
   })
 })
 
 describe('room', () => {
-  const limits = { memory: 1000, tasks: 20 }
+  const limits = { memory: 1000, cpu: 2048, tasks: 20 }
+  const size = (memory: number, cpu = 0) => ({ memory, cpu })
 
   test('an engine with nothing on it takes any one task', () => {
-    expect(whyFull({ memory: 0, tasks: 0 }, 5000, limits)).toBeUndefined()
-    expect(whyFull({ memory: 64, tasks: 1 }, 5000, limits)).toContain('more memory than this capacity has')
-    expect(whyFull({ memory: 900, tasks: 1 }, 100, limits)).toBeUndefined()
-    expect(whyFull({ memory: 900, tasks: 1 }, 101, limits)).toContain('SLIPWAY_MEMORY')
-    expect(whyFull({ memory: 20, tasks: 20 }, 1, limits)).toContain('SLIPWAY_MAX_TASKS')
+    expect(whyFull({ ...size(0), tasks: 0 }, size(5000), limits)).toBeUndefined()
+    expect(whyFull({ ...size(64), tasks: 1 }, size(5000), limits)).toContain(
+      'more memory than this capacity has',
+    )
+    expect(whyFull({ ...size(900), tasks: 1 }, size(100), limits)).toBeUndefined()
+    expect(whyFull({ ...size(900), tasks: 1 }, size(101), limits)).toContain('SLIPWAY_MEMORY')
+    expect(whyFull({ ...size(20), tasks: 20 }, size(1), limits)).toContain('SLIPWAY_MAX_TASKS')
+  })
+
+  test('CPU that is reserved counts, and who reserves none finds room all the same', () => {
+    const taken = { memory: 64, cpu: 1536, tasks: 1 }
+    expect(whyFull(taken, size(64, 512), limits)).toBeUndefined()
+    expect(whyFull(taken, size(64, 513), limits)).toContain('other tasks reserve the CPU')
+    expect(whyFull(taken, size(64, 4096), limits)).toContain('more CPU than this capacity has')
+    expect(whyFull({ ...taken, cpu: 2048 }, size(64), limits)).toBeUndefined()
+    expect(whyFull({ memory: 0, cpu: 0, tasks: 0 }, size(64, 4096), limits)).toBeUndefined()
   })
 
   /** An engine whose list shows what was made when it was asked, a while later. */
@@ -121,20 +142,20 @@ describe('room', () => {
     const [first, second] = [order('first', 900), order('second', 900)]
     expect(await launch(first)).toBeUndefined()
     expect(await launch(second)).toContain('no room')
-    made.set('first', { memory: 900, over: false })
+    made.set('first', { ...size(900), over: false })
     launched(room, first)
     expect(await launch(second)).toContain('no room')
-    made.set('first', { memory: 900, over: true })
+    made.set('first', { ...size(900), over: true })
     expect(await launch(second)).toBeUndefined()
   })
 
   test('what exists is let in where nothing new is', async () => {
     const { launch, made } = world()
-    made.set('other', { memory: 1000, over: false })
-    made.set('mine', { memory: 64, over: false })
+    made.set('other', { ...size(1000), over: false })
+    made.set('mine', { ...size(64), over: false })
     expect(await launch(order('mine', 64))).toBeUndefined()
     expect(await launch(order('new', 64))).toContain('no room')
-    made.set('elsewhere', { memory: 64, over: false })
+    made.set('elsewhere', { ...size(64), over: false })
     expect(await launch(order('elsewhere', 64))).toBeUndefined()
   })
 

@@ -36,7 +36,9 @@ export const newCall = (now = NOON): (() => Call) => {
 /** Plays a decision to its end and stores its changes, each under its condition. */
 export function settle<T>(reading: Reading<Decision<T>>, records: Records): T {
   const { reply, changes = [] } = decide(reading, records)
-  for (const change of changes) if (!apply(change, records)) throw new Error(`stale: ${place(change.key)}`)
+  for (const change of changes)
+    if (!apply(change, records) && !change.gone && !change.sharedBirth)
+      throw new Error(`stale: ${place(change.key)}`)
   return reply
 }
 
@@ -62,6 +64,7 @@ export function apply(change: Change, records: Records): boolean {
   const present = records.get(place(change.key))
   if ((present?.rev ?? 'absent') !== change.expect) return false
   const { key, record, list, due } = change
+  if (change.gone) return records.delete(place(key)) || change.expect === 'absent'
   records.set(place(key), copy({ key, rev: (present?.rev ?? 0) + 1, record, list, due }))
   return true
 }

@@ -19,6 +19,8 @@ export interface DockerOptions {
   /** MiB that tasks may reserve together, and how many there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
+  /** CPU units that they may reserve together. */
+  readonly cpu?: number | undefined
   /** Without it, what the engine is says which. */
   readonly taskAddresses?: TaskAddresses | undefined
   /** What tasks are told as `AWS_ENDPOINT_URL`; without it, nothing. */
@@ -37,7 +39,7 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const stopping: Stopping = new Set()
   const readings: Readings = new Map()
   const engine = connection(options)
-  const asked = { memory: options.memory, tasks: options.maxTasks }
+  const asked = { memory: options.memory, cpu: options.cpu, tasks: options.maxTasks }
   const ground = async (): Promise<Ground> => {
     const connected = await engine()
     const limits = limitsOf(connected, asked)

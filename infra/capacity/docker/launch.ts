@@ -125,7 +125,7 @@ async function takePlace(
   if (isLate(order)) return observationOf(await lookAt(engine, installation, order.task.id))
   if (full !== undefined) {
     // What is only kept ready takes no room from tasks that wait for it.
-    if (!order.hold) await ground.agent?.waitForRoom(order.task, reservedBy(order))
+    if (!order.hold) await ground.agent?.waitForRoom(order.task, reservedBy(order).memory)
     return { sees: 'waiting', phase: 'queued', why: full }
   }
   if (ready?.namespace) return { namespaceId: ready.namespace.id, fresh: false, ready: true, look: ready }

@@ -27,6 +27,8 @@ export const LIMIT = 'slipway.limit'
 export const RESERVES = 'slipway.reserves'
 /** How far its task was held when it was made (`LaunchOrder.hold`); absent on what the task's own launch made. */
 export const HOLD = 'slipway.hold'
+/** CPU units that its task is counted with. */
+export const RESERVES_CPU = 'slipway.reserves.cpu'
 /** Scratch volumes to remove with the task. */
 export const VOLUMES = 'slipway.volumes'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerInfo } from 'dockerode'
 import type { LaunchOrder } from '../../../domain/ports.ts'
-import { type Limits, reservedBy, type Taken, UNSIZED_MIB, whyFull } from '../limits.ts'
+import { type Limits, reservedBy, type Size, type Taken, UNSIZED_MIB, whyFull } from '../limits.ts'
 import { ask, type Engine } from './engine.ts'
 import { nameOf, stateOf } from './look.ts'
 import * as names from './naming.ts'
@@ -12,18 +12,26 @@ export type Asked = { readonly [K in keyof Limits]?: Limits[K] | undefined }
 /** A bridge takes 1023 interfaces, prepared namespaces among them. */
 const MOST_TASKS = 900
 
-/** A tenth of the memory is the system's; CPU may be promised more than once, as on ECS without limits. */
+/**
+ * CPU that tasks reserve may be promised this often: they seldom use it all at once, and a share is no ceiling. On two CPUs
+ * 32 tasks of a quarter run, and a burst of those that compute gets a quarter of what each asked for at worst.
+ */
+const CPU_PROMISED = 4
+
+/** A tenth of the memory is the system's. */
 export function limitsOf(engine: Pick<Engine, 'memory' | 'cpus'>, asked: Asked): Limits {
   const most = Math.min(MOST_TASKS, 128 * engine.cpus, Math.floor(engine.memory / 32))
   return {
     memory: asked.memory ?? Math.floor(engine.memory * 0.9),
+    cpu: asked.cpu ?? CPU_PROMISED * UNITS_PER_CPU * engine.cpus,
     tasks: asked.tasks ?? Math.max(8, most),
   }
 }
 
+const UNITS_PER_CPU = 1_024
+
 /** What an engine holds under a task's name. */
-export interface Held {
-  readonly memory: number
+export interface Held extends Size {
   /** Nothing of it runs, or will: its room is free again, its name is not. */
   readonly over: boolean
 }
@@ -59,7 +67,11 @@ function heldBy(namespace: ContainerInfo | undefined, containers: readonly Conta
   const ended = (info: ContainerInfo) => info.State === 'exited' || info.State === 'dead'
   const toStart = open && (unmade || containers.some((info) => info.State === 'created'))
   const runs = containers.some((info) => !ended(info) && info.State !== 'created')
-  return { memory: Number(labels[names.RESERVES] ?? UNSIZED_MIB), over: !runs && !toStart }
+  return {
+    memory: Number(labels[names.RESERVES] ?? UNSIZED_MIB),
+    cpu: Number(labels[names.RESERVES_CPU] ?? 0),
+    over: !runs && !toStart,
+  }
 }
 
 /** What this process knows of an engine's room: a list of a moment ago, and what it has let in since. Only hints. */
@@ -74,8 +86,7 @@ export interface Room {
   readonly admitted: Map<string, Admitted>
 }
 
-interface Admitted {
-  readonly memory: number
+interface Admitted extends Size {
   /** Launches under way. */
   readonly launches: Set<LaunchOrder>
   endedAt: number
@@ -125,10 +136,10 @@ export function launched(room: Room, order: LaunchOrder): void {
 function enter(room: Room, limits: Limits, order: LaunchOrder): string | undefined {
   const { id } = order.task
   const known = room.admitted.get(id)
-  const memory = reservedBy(order)
-  const full = known || room.held.has(id) ? undefined : whyFull(takenOf(room), memory, limits)
+  const size = reservedBy(order)
+  const full = known || room.held.has(id) ? undefined : whyFull(takenOf(room), size, limits)
   if (full !== undefined) return full
-  const admitted = known ?? { memory, launches: new Set(), endedAt: 0 }
+  const admitted = known ?? { ...size, launches: new Set(), endedAt: 0 }
   admitted.launches.add(order)
   room.admitted.set(id, admitted)
   return undefined
@@ -137,8 +148,9 @@ function enter(room: Room, limits: Limits, order: LaunchOrder): string | undefin
 function takenOf({ held, admitted }: Room): Taken {
   const seen = [...held].filter(([, { over }]) => !over)
   const unseen = [...admitted].filter(([id]) => !held.has(id))
-  const all = [...seen, ...unseen].map(([id, { memory }]) => admitted.get(id)?.memory ?? memory)
-  return { memory: all.reduce((sum, mib) => sum + mib, 0), tasks: all.length }
+  const all = [...seen, ...unseen].map(([id, one]): Size => admitted.get(id) ?? one)
+  const sum = (what: keyof Size) => all.reduce((total, one) => total + one[what], 0)
+  return { memory: sum('memory'), cpu: sum('cpu'), tasks: all.length }
 }
 
 /** A list begun after this call, shared by all who ask until it begins. */

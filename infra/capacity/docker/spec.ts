@@ -80,6 +80,7 @@ function labels(
   const { task, definition } = order
   const containers = definition.containerDefinitions ?? []
   const volumes = scratchVolumes(definition).map((name) => names.volumeName(installation, task.id, name))
+  const reserved = reservedBy(order)
   const log = logPlace(container.logConfiguration, container.name ?? '', task.id)
   return {
     ...container.dockerLabels,
@@ -104,7 +105,8 @@ function labels(
     ...given(names.LOG_GROUP, log?.group),
     ...given(names.LOG_STREAM, log?.stream),
     ...given(names.LIMIT, order.overrides?.memory ?? definition.memory),
-    [names.RESERVES]: String(reservedBy(order)),
+    [names.RESERVES]: String(reserved.memory),
+    [names.RESERVES_CPU]: String(reserved.cpu),
     ...given(names.HOLD, order.hold),
     ...(volumes.length > 0 && { [names.VOLUMES]: volumes.join(',') }),
     ...given(names.DIGEST, digest),
