@@ -7,7 +7,7 @@ const sections: Record<string, (options: { readonly tasks: number }) => Promise<
   economics: async () => (await import('./economics.ts')).economics(),
   idle: async () => (await import('./idle.ts')).idle(),
   launch: async () => (await import('./launch.ts')).launch(),
-  prepared: async () => (await import('./prepared.ts')).prepared(),
+  wake: async () => (await import('./wake.ts')).wake(),
   services: async () => (await import('./services.ts')).services(),
   api: async () => (await import('./api.ts')).api(),
   gateway: async () => (await import('./gateway.ts')).gateway(),
@@ -26,7 +26,8 @@ Measures Slipway on this machine. Nothing else should run meanwhile.
   economics     units, requests and dollars per task, on DynamoDB's own local server (needs java and mvn)
   idle          dollars a month of an installation that does nothing, on DynamoDB's own local server (needs java and mvn)
   launch        RunTask to container started, against the engine itself (needs a Docker Engine)
-  prepared      from zero to a service's first answer: from nothing, from created, from frozen, against the engine itself
+  wake          a request, and a message, to a service at zero: from nothing, from created, from frozen, against the engine
+                itself
   services      a killed task to its replacement, and a service of thirty, against the engine and Docker Swarm
   api           requests per second of DescribeTasks and RunTask, with simulated capacity
   gateway       requests per second to a service, next to nginx before the same servers (needs nginx-light)

@@ -1,11 +1,16 @@
 import { request } from 'node:http'
 import {
+  ApplicationAutoScalingClient,
+  RegisterScalableTargetCommand,
+} from '@aws-sdk/client-application-auto-scaling'
+import {
   CreateServiceCommand,
   DescribeTasksCommand,
   ListTasksCommand,
   RegisterTaskDefinitionCommand,
   UpdateServiceCommand,
 } from '@aws-sdk/client-ecs'
+import { CreateQueueCommand, PurgeQueueCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
 import Docker from 'dockerode'
 import { ensureHelloImage } from '../../local/hello-image.ts'
 import { engineOrReason } from '../support/engine.ts'
@@ -19,14 +24,21 @@ const PORT = 8080
 const COMMAND = ['sh', '-c', `mkdir /www; echo up > /www/index.html; exec httpd -f -p ${PORT} -h /www`]
 
 /** The service of each way, by the tag that asks for it. */
-const ways = { nothing: undefined, created: 'created', frozen: 'frozen' } as const
+const ways = {
+  nothing: undefined,
+  created: { key: 'slipway:prepared', value: 'created' },
+  frozen: { key: 'slipway:prepared', value: 'frozen' },
+  queue: { key: 'slipway:queue', value: 'jobs' },
+} as const
 type Way = keyof typeof ways
+const asked = ['nothing', 'created', 'frozen'] as const
+type Asked = (typeof asked)[number]
 
 /** One wake, in milliseconds. */
 interface Wake {
-  /** UpdateService to the first answer of the program. */
+  /** Request to the first byte of its answer. */
   readonly answered: number
-  /** UpdateService to the container's start, or thaw, by the engine's time. */
+  /** Request to the container's start, or thaw, by the engine's time. */
   readonly running: number
   /** The decision that the task is to be there, to the same. */
   readonly launched: number
@@ -38,8 +50,11 @@ interface Bench {
   readonly stack: Slipway
 }
 
-/** UpdateService from 0 to 1, to the first answer: from nothing, from created and from frozen, in turns with the engine's own calls. */
-export async function prepared(): Promise<Section> {
+/**
+ * A request at the front door to a service at zero: from nothing, from created and from frozen, in turns with a raw create and
+ * start of the same container and its program's first answer; and a message in the queue of one, to its container's start.
+ */
+export async function wake(): Promise<Section> {
   const engine = await engineOrReason()
   if ('reason' in engine) throw new Error(engine.reason)
   await ensureHelloImage(engine.socket)
@@ -50,16 +65,20 @@ export async function prepared(): Promise<Section> {
   try {
     for (const way of Object.keys(ways) as Way[]) await openService(bench, way)
     const raw: number[] = []
-    const wakes: Record<Way, Wake[]> = { nothing: [], created: [], frozen: [] }
+    const wakes: Record<Asked, Wake[]> = { nothing: [], created: [], frozen: [] }
+    const messages: number[] = []
     for (let round = -1; round < ROUNDS; round++) {
       const first = await rawAnswer(bench)
       if (round >= 0) raw.push(first)
-      for (const way of Object.keys(ways) as Way[]) {
+      for (const way of asked) {
         const wake = await wakeOf(bench, way)
         if (round >= 0) wakes[way].push(wake)
       }
+      const message = await messageOf(bench)
+      if (round >= 0) messages.push(message)
     }
-    return { name: 'prepared', figures: { rounds: ROUNDS, raw, wakes }, text: tell(raw, wakes) }
+    const figures = { rounds: ROUNDS, raw, wakes, messages }
+    return { name: 'wake', figures, text: tell(raw, wakes, messages) }
   } catch (error) {
     if (process.env.SLIPWAY_LOG === 'debug') console.error(stack.output())
     throw error
@@ -70,9 +89,16 @@ export async function prepared(): Promise<Section> {
   }
 }
 
-async function openService({ stack: { ecs } }: Bench, way: Way): Promise<void> {
+async function openService({ stack: { ecs, endpoint } }: Bench, way: Way): Promise<void> {
   // It does not hear SIGTERM.
-  const main = { name: 'main', image: IMAGE, command: COMMAND, memory: 32, stopTimeout: 2 }
+  const main = {
+    name: 'main',
+    image: IMAGE,
+    command: COMMAND,
+    memory: 32,
+    stopTimeout: 2,
+    portMappings: [{ containerPort: PORT }],
+  }
   const tag = ways[way]
   await ecs.send(new RegisterTaskDefinitionCommand({ family: way, containerDefinitions: [main] }))
   await ecs.send(
@@ -80,9 +106,22 @@ async function openService({ stack: { ecs } }: Bench, way: Way): Promise<void> {
       serviceName: way,
       taskDefinition: way,
       desiredCount: 0,
-      ...(tag && { tags: [{ key: 'slipway:prepared', value: tag }] }),
+      ...(tag && { tags: [tag] }),
     }),
   )
+  const client = {
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  }
+  const scaling = new ApplicationAutoScalingClient(client)
+  const target = {
+    ServiceNamespace: 'ecs' as const,
+    ResourceId: `service/default/${way}`,
+    ScalableDimension: 'ecs:service:DesiredCount' as const,
+  }
+  await scaling.send(new RegisterScalableTargetCommand({ ...target, MinCapacity: 0, MaxCapacity: 1 }))
+  scaling.destroy()
 }
 
 const familyOf = (way: Way) => `com.amazonaws.ecs.task-definition-family=${way}`
@@ -93,7 +132,9 @@ const atRest = async ({ docker }: Bench, way: Way): Promise<string | undefined> 
     async () => {
       const found = await docker.listContainers({ all: true, filters: { label: [familyOf(way)] } })
       const states = found.map(({ State }) => State).join()
-      return states === { nothing: '', created: 'created', frozen: 'paused' }[way] ? found : undefined
+      return states === { nothing: '', queue: '', created: 'created', frozen: 'paused' }[way]
+        ? found
+        : undefined
     },
     60,
     `${way} to rest`,
@@ -101,31 +142,61 @@ const atRest = async ({ docker }: Bench, way: Way): Promise<string | undefined> 
   return held?.Id
 }
 
-async function wakeOf(bench: Bench, way: Way): Promise<Wake> {
-  const { docker, watch, stack } = bench
-  const { ecs } = stack
-  const held = await atRest(bench, way)
-  // What is held has its address already.
-  const known = held && (await addressOf(docker, held))
+async function wakeOf(bench: Bench, way: Asked): Promise<Wake> {
+  const { watch, stack } = bench
+  await atRest(bench, way)
   const from = watch.events.length
-  const action = way === 'frozen' ? 'unpause' : 'start'
   const calledAt = Date.now()
-  const called = ecs.send(new UpdateServiceCommand({ service: way, desiredCount: 1 }))
-  const { at, id } = await watch.seen(
+  const answer = firstByte(new URL(stack.gateway).port, `${way}.default.localhost`)
+  const { at } = await started(watch, way, from, way === 'frozen' ? 'unpause' : 'start')
+  const answeredAt = await answer
+  const decidedAt = await createdAt(stack, way)
+  await stack.ecs.send(new UpdateServiceCommand({ service: way, desiredCount: 0 }))
+  return { answered: answeredAt - calledAt, running: at - calledAt, launched: at - decidedAt }
+}
+
+/** A message to the container's start, in milliseconds. */
+async function messageOf(bench: Bench): Promise<number> {
+  const { watch, stack } = bench
+  const { QueueUrl } = await stack.sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }))
+  await atRest(bench, 'queue')
+  const from = watch.events.length
+  const calledAt = Date.now()
+  await stack.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'wake up' }))
+  const { at } = await started(watch, 'queue', from, 'start')
+  await stack.sqs.send(new PurgeQueueCommand({ QueueUrl }))
+  await stack.ecs.send(new UpdateServiceCommand({ service: 'queue', desiredCount: 0 }))
+  return at - calledAt
+}
+
+const started = (watch: Watch, way: Way, from: number, action: 'start' | 'unpause') =>
+  watch.seen(
     (e) =>
       watch.events.indexOf(e) >= from &&
       e.action === action &&
       e.labels['com.amazonaws.ecs.task-definition-family'] === way,
   )
-  await firstAnswer(known ?? (await addressOf(docker, id)))
-  const answeredAt = Date.now()
-  await called
+
+async function createdAt({ ecs }: Slipway, way: Way): Promise<number> {
   const { taskArns } = await ecs.send(new ListTasksCommand({ serviceName: way }))
   const { tasks } = await ecs.send(new DescribeTasksCommand({ tasks: taskArns }))
-  const decidedAt = tasks![0]!.createdAt!.getTime()
-  await ecs.send(new UpdateServiceCommand({ service: way, desiredCount: 0 }))
-  return { answered: answeredAt - calledAt, running: at - calledAt, launched: at - decidedAt }
+  return tasks![0]!.createdAt!.getTime()
 }
+
+/** When the first byte of the answer came. */
+const firstByte = (port: string, host: string): Promise<number> =>
+  new Promise((done, fail) => {
+    const call = request({ host: '127.0.0.1', port, headers: { host }, agent: false }, (response) => {
+      const at = Date.now()
+      response
+        .resume()
+        .on('end', () =>
+          response.statusCode === 200 ? done(at) : fail(new Error(`${host} answered ${response.statusCode}`)),
+        )
+    })
+    call.on('error', fail)
+    call.end()
+  })
 
 async function rawAnswer({ docker, watch }: Bench): Promise<number> {
   const { id, calledAt } = await startRaw(docker, watch, rawContainer(IMAGE, COMMAND))
@@ -161,7 +232,11 @@ const answers = (host: string): Promise<boolean> =>
     call.end()
   })
 
-function tell(raw: readonly number[], wakes: Readonly<Record<Way, readonly Wake[]>>): string {
+function tell(
+  raw: readonly number[],
+  wakes: Readonly<Record<Asked, readonly Wake[]>>,
+  messages: readonly number[],
+): string {
   const base = median(raw)
   const rows = Object.entries(wakes).map(([way, found]) => {
     const of = (member: keyof Wake) => median(found.map((wake) => wake[member]))
@@ -177,16 +252,14 @@ function tell(raw: readonly number[], wakes: Readonly<Record<Way, readonly Wake[
       of('launched'),
     ]
   })
-  return aligned(
-    [
-      'UpdateService 0 to 1, ms',
-      'first answer',
-      'p90',
-      'of raw',
-      'over raw',
-      'running',
-      'decided to running',
-    ],
-    [...rows, ['raw create + start, bridge', base, percentile(raw, 90), 1, 0, '', '']],
-  )
+  return [
+    aligned(
+      ['request at zero, ms', 'first byte', 'p90', 'of raw', 'over raw', 'running', 'decided to running'],
+      [...rows, ['raw create + start, bridge', base, percentile(raw, 90), 1, 0, '', '']],
+    ),
+    aligned(
+      ['message at zero, ms', 'started', 'p90', 'of raw'],
+      [['looked at each second', median(messages), percentile(messages, 90), median(messages) / base]],
+    ),
+  ].join('\n\n')
 }
