@@ -29,7 +29,10 @@ export function choose(
  * How long a task is passed over that has refused connections for so many milliseconds: a tenth of that, so that one which
  * took 300 ms to listen is found within 30. From 15 ms to one second.
  */
-export const passOverMs = (refusing: number): number => Math.min(1_000, Math.max(15, refusing / 10))
+export const passOverMs = (refusing: number): number =>
+  Math.min(MOST_PASSED_OVER_MS, Math.max(15, refusing / 10))
+
+export const MOST_PASSED_OVER_MS = 1_000
 
 /** How far a request had come when it failed. */
 export interface Failed {

@@ -139,6 +139,17 @@ export function* query<T>(q: Query): Reading<Page<Stored<T>>> {
   return (yield { read: 'query', ...q }) as Page<Stored<T>>
 }
 
+/** All of them, a page after the other. */
+export function* queryAll<T>(q: Omit<Query, 'limit'>): Reading<T[]> {
+  const all: T[] = []
+  for (let after = q.after; ; ) {
+    const page: Page<Stored<T>> = yield* query({ ...q, after, limit: 1_000 })
+    all.push(...page.items.map(({ record }) => record))
+    if (page.next === undefined) return all
+    after = page.next
+  }
+}
+
 export function* list(q: ListQuery): Reading<Page<Candidate>> {
   return (yield { read: 'list', ...q }) as Page<Candidate>
 }

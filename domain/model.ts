@@ -475,6 +475,8 @@ export interface Door {
 export interface Target {
   task: string
   host: string
+  /** Something of the engine's stands before its ports, and takes connections before the task does. */
+  published?: true
   /** Container port to the port to connect to. */
   ports: Record<number, number>
 }

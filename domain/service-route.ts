@@ -47,6 +47,7 @@ export function routeOf(
       {
         task: task.id,
         host: task.published ? '127.0.0.1' : task.address,
+        ...(task.published && { published: true as const }),
         ports: portsOf(revision, port, task),
       },
     ]

@@ -1,5 +1,5 @@
 import { clusterName } from '../arn.ts'
-import { type Change, type Decision, get, getAll, type Reading, type Stored } from '../decision.ts'
+import { type Change, type Decision, get, getAll, type Key, type Reading, type Stored } from '../decision.ts'
 import { begin, digitsOf } from '../deployments/begin.ts'
 import { ended, isOver } from '../deployments/end.ts'
 import { fileOld } from '../deployments/file-old.ts'
@@ -76,10 +76,13 @@ export function* createService(
   )
   return {
     reply: { service: serviceAnswer(viewWith(service, revision), scope, { tags: true }) },
-    ...storing(stored, service, call, [
-      // Only this call has this identifier: what is there was left by an attempt of it that lost its race.
-      { key: revisionKey, expect: revision0?.rev ?? 'absent', record: revision },
-    ]),
+    ...(yield* withTarget(
+      key,
+      storing(stored, service, call, [
+        // Only this call has this identifier: what is there was left by an attempt of it that lost its race.
+        { key: revisionKey, expect: revision0?.rev ?? 'absent', record: revision },
+      ]),
+    )),
   }
 }
 
@@ -162,14 +165,13 @@ export function* updateService(
     ...(wanted ? [{ key: revisionKey, expect: left?.rev ?? ('absent' as const), record: wanted }] : []),
     ...changes,
   ])
-  // At zero its scalable target rests.
-  const woken = before.desiredCount === 0 && service.desiredCount > 0 ? yield* wakingTarget(stored.key) : []
+  const woken =
+    before.desiredCount === 0 && service.desiredCount > 0 ? yield* withTarget(stored.key, stores) : stores
   return {
     reply: {
       service: serviceAnswer(wanted ? withRevision(view!, wanted) : view!, scope, { tags: false }),
     },
-    ...stores,
-    effects: [...(stores.effects ?? []), ...woken],
+    ...woken,
   }
 }
 
@@ -269,8 +271,16 @@ export function* deleteService(
   const { service, changes } = yield* fileOld(draining, call)
   return {
     reply: yield* answer(service, call, { tags: false }),
-    ...storing(stored, service, call, changes),
+    ...(yield* withTarget(stored.key, storing(stored, service, call, changes))),
   }
+}
+
+/** What scales a service at zero rests (domain/scaling/look): whoever makes, deletes or fills one wakes it. */
+function* withTarget(
+  service: Key,
+  { changes = [], effects = [] }: Pick<Decision<unknown>, 'changes' | 'effects'>,
+): Reading<Pick<Decision<unknown>, 'changes' | 'effects'>> {
+  return { changes, effects: [...effects, ...(yield* wakingTarget(service))] }
 }
 
 /** The changes of one call, the service last and with its times at zero, and the wake that takes over its looks. */

@@ -11,6 +11,8 @@ import type { Following, QueuePace } from './service-tags.ts'
 export interface Demand {
   /** The fewest tasks that this takes. */
   readonly needs: number
+  /** Something that tells of it did not answer: there may be more than this, so nothing is given up by it. */
+  readonly partial?: true | undefined
   /** Nothing at all, since then or longer; absent while something is. */
   readonly quietSince?: number | undefined
   /** What it is, for the activity's cause. */
@@ -40,20 +42,21 @@ export interface PolicyQueue {
   readonly wakes: boolean
 }
 
-/** `undefined` where nothing tells what is asked of the service, or what tells it does not answer: then nothing follows. */
+/** `undefined` where nothing tells what is asked of the service: then nothing follows. */
 export function demandOf(asked: Asked): Demand | undefined {
   const { routed, bound, others } = asked
   if (!routed && !bound && others.length === 0) return undefined
-  if ((bound && !bound.depth) || others.some(({ depth }) => !depth)) return undefined
   const all = [
     ...(routed ? [byRequests(asked)] : []),
     ...(bound?.depth ? [byQueue(bound.depth, asked)] : []),
-    ...others.map(({ depth, wakes }) => byOtherQueue(depth!, wakes, asked)),
+    ...others.flatMap(({ depth, wakes }) => (depth ? [byOtherQueue(depth, wakes, asked)] : [])),
   ]
-  const most = all.reduce((a, b) => (b.needs > a.needs ? b : a))
+  const nothing: Demand = { needs: 0, words: 'nothing answered' }
+  const { needs, words } = all.reduce((a, b) => (b.needs > a.needs ? b : a), all[0] ?? nothing)
+  if ((bound && !bound.depth) || others.some(({ depth }) => !depth)) return { needs, words, partial: true }
   const quiet = all.map(({ quietSince }) => quietSince)
   const quietSince = quiet.every((since) => since !== undefined) ? Math.max(...quiet) : undefined
-  return { needs: most.needs, words: most.words, ...(quietSince !== undefined && { quietSince }) }
+  return { needs, words, ...(quietSince !== undefined && { quietSince }) }
 }
 
 /**
@@ -63,7 +66,7 @@ export function demandOf(asked: Asked): Demand | undefined {
 function byRequests({ leases, following, desired, running, now }: Asked): Demand {
   const live = leases.filter(({ until }) => until > now)
   const held = live.reduce((sum, { held = 0 }) => sum + held, 0)
-  if (held > 0 && running === 0) {
+  if (held > 0 && (running === 0 || desired === 0)) {
     const first = following.concurrency === undefined ? 1 : Math.ceil(held / following.concurrency)
     return { needs: Math.max(1, desired, first), words: 'requests wait at the front door' }
   }

@@ -75,7 +75,21 @@ export function judge(target: ScalableTarget, seen: Seen): Verdict {
   const measured = samples ? byPolicies(target, { ...seen, samples }) : { target }
   const next = calmed(measured.target, seen)
   const out = measured.move && measured.move.to > seen.desired
-  return { target: next, move: (out ? undefined : rest(next, seen)) ?? measured.move }
+  const idle = out ? undefined : rest(next, seen)
+  // What policies want for the load there is, they would bring back: only zero, where nothing is asked at all, goes below.
+  const kept = idle && idle.to > 0 && idle.to < wantedByPolicies(target, seen)
+  return { target: next, move: (kept ? undefined : idle) ?? measured.move }
+}
+
+/** As many as target tracking wants by what was measured; all there are where nothing was measured just now. */
+function wantedByPolicies(target: ScalableTarget, { samples, running, desired }: Seen): number {
+  const configs = target.policies.flatMap(({ tracking }) => tracking ?? [])
+  if (configs.length > 0 && !samples) return desired
+  const wishes = configs.map((config) => {
+    const sample = sampleIn(samples!, metricOf(config))
+    return 'value' in sample ? wanted(config, sample.value, running) : 0
+  })
+  return Math.max(0, ...wishes)
 }
 
 /** More tasks at once for what is asked. */
@@ -91,9 +105,10 @@ const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max
 /** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
   const { calm: before, ...rest } = target
-  const few = demand && mayGoIn(target, desired) ? enough(target, demand) : desired
+  const few = demand && !demand.partial && mayGoIn(target, desired) ? enough(target, demand) : desired
   if (few >= desired) return before ? rest : target
-  const going = before && before.most < desired ? before : undefined
+  // A clock that went back begins anew.
+  const going = before && before.most < desired && before.since <= now ? before : undefined
   const calm: Calm = {
     since: going?.since ?? now,
     most: Math.max(few, going?.most ?? 0),

@@ -5,7 +5,7 @@ import {
   getAll,
   isSame,
   type Key,
-  query,
+  queryAll,
   type Reading,
   type Stored,
 } from '../decision.ts'
@@ -50,13 +50,16 @@ export function* wantedFor(key: Key, periodMs: number, call: Call): Reading<Want
 /** Queues that say what is asked of a service; those of its policies only where it may go to zero. */
 function queuesOf(target: ScalableTarget, service: Service): string[] {
   const { queue } = followingOf(service.tags)
-  return [...new Set([...(queue === undefined ? [] : [queue]), ...policyQueues(target).keys()])]
+  return [...new Set([...(queue === undefined ? [] : [queue]), ...policyQueues(target, service).keys()])]
 }
 
+/** Whether it matters what is asked of the service beside the queue that it is bound to: it may go to zero, or is there. */
+const minded = ({ min }: ScalableTarget, { desiredCount }: Service) => min === 0 || desiredCount === 0
+
 /** Whether each wakes the service. */
-function policyQueues(target: ScalableTarget): ReadonlyMap<string, boolean> {
+function policyQueues(target: ScalableTarget, service: Service): ReadonlyMap<string, boolean> {
   const queues = new Map<string, boolean>()
-  if (target.min > 0) return queues
+  if (!minded(target, service)) return queues
   for (const { name, tracking } of target.policies) {
     const metric = tracking ? metricOf(tracking) : alarmOf(target.tags, name)?.metric
     if (metric?.metric === 'queue')
@@ -67,8 +70,7 @@ function policyQueues(target: ScalableTarget): ReadonlyMap<string, boolean> {
 
 function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
   const after = keys.requestCountsFrom(from)
-  const page = yield* query<RequestCount>({ pk, prefix: keys.REQUEST_COUNTS, after, limit: 1_000 })
-  return page.items.map(({ record }) => record)
+  return yield* queryAll<RequestCount>({ pk, prefix: keys.REQUEST_COUNTS, after })
 }
 
 export interface Scaled {
@@ -84,13 +86,13 @@ export interface Scaled {
 function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   const target = yield* get<ScalableTarget>(key)
   if (!isLive(target)) return undefined
-  const { cluster, service: name, min } = target.record
+  const { cluster, service: name } = target.record
   const stored = yield* get<Service>(keys.service(scope, cluster, name))
   const service = stored && stored.record.status !== 'INACTIVE' ? stored.record : undefined
   const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
-  const leases = service && min === 0 ? yield* leasesOf(key, service, scope) : undefined
+  const leases = service && minded(target.record, service) ? yield* leasesOf(key, service, scope) : undefined
   return { target, service, serviceRev: stored?.rev, running, leases }
 }
 
@@ -102,8 +104,8 @@ function* leasesOf(
 ): Reading<GatewayLease[] | undefined> {
   const route = yield* get<Route>(keys.route(scope, cluster, name))
   if (!route || route.record.gone) return undefined
-  const page = yield* query<GatewayLease>({ pk, prefix: keys.GATEWAY_LEASES, limit: 1_000 })
-  return page.items.map(({ record }) => record).filter((lease) => lease.uid === uid)
+  const leases = yield* queryAll<GatewayLease>({ pk, prefix: keys.GATEWAY_LEASES })
+  return leases.filter((lease) => lease.uid === uid)
 }
 
 /** What was observed, and how often that is done. */
@@ -131,17 +133,18 @@ export interface Looked {
 /** What is asked of the service, by what its gateways and its queues say. */
 function demandIn(
   { target: { record }, running, leases }: Scaled,
-  { tags, desiredCount }: Service,
+  service: Service,
   { depths, startS }: Observation,
   now: number,
 ): Demand | undefined {
+  const { tags, desiredCount } = service
   const following = followingOf(tags)
   return demandOf({
     following,
     routed: leases !== undefined,
     leases: leases ?? [],
     bound: following.queue === undefined ? undefined : { depth: depths.get(following.queue) },
-    others: [...policyQueues(record)].map(([queue, wakes]) => ({ depth: depths.get(queue), wakes })),
+    others: [...policyQueues(record, service)].map(([queue, wakes]) => ({ depth: depths.get(queue), wakes })),
     desired: desiredCount,
     running: running.length,
     startS,
@@ -159,7 +162,11 @@ export function* lookAtTarget(key: Key, observed: Observation, call: Call): Read
   const { target, service, running } = found
   // A service that is gone takes its target with it.
   if (!service) return { reply: { again: false }, changes: yield* deregistering(target, SERVICE_GONE, call) }
-  if (service.status !== 'ACTIVE') return { reply: { again: false } }
+  if (service.status !== 'ACTIVE') {
+    // Until it is gone each pass looks for that.
+    const waking = target.due === undefined ? [] : [saving(target, target.record, call)]
+    return { reply: { again: false }, changes: waking }
+  }
   const { activity } = target.record
   const how = activity && endOf(activity, service, running.length, target.record)
   if (activity && how) return yield* ending(target, activity, how, call)
@@ -180,24 +187,31 @@ export function* lookAtTarget(key: Key, observed: Observation, call: Call): Read
     idleMs: followingOf(service.tags).idleMs,
   }
   const verdict = judge(target.record, seen)
+  // What was read some time ago says nothing of who has come since.
+  if (verdict.move && verdict.move.to < service.desiredCount && observed.known)
+    return { reply: { again: true } }
   if (verdict.move) return yield* beginning(found, verdict.target, verdict.move, seen, call)
-  const due = restsUntil(target, verdict.target, service, now)
+  const due = observed.samples ? restsUntil(target, verdict.target, service, now) : undefined
   if (verdict.target === target.record && due === target.due) return { reply: { again: false } }
   return { reply: { again: false }, changes: [saving(target, verdict.target, call, due)] }
 }
 
 const REST_MS = 15 * 60_000
 
+/** Until then passes leave a target out; a time that is further away was written by a clock that was wrong. */
+export const isAtRest = (due: number | undefined, now: number): due is number =>
+  due !== undefined && due > now && due <= now + REST_MS
+
 /**
- * A service at zero moves only when it is woken: its gateways and the watch of its queue wake it, whoever sets another count
- * wakes its target. Until then, and no longer than 15 minutes, in case that was lost, passes leave it out. What can not be
- * told by a message (step alarms, scheduled actions) is looked at in each.
+ * A service at zero moves only when it is woken: its gateways and the watch of its queue wake it, whoever changes its count
+ * or its tags wakes its target, and each such look ends the rest. No longer than 15 minutes, in case that was lost. What can
+ * not be told by a message (step alarms, scheduled actions) is looked at in each pass.
  */
 function restsUntil(stored: Stored<ScalableTarget>, target: ScalableTarget, service: Service, now: number) {
-  const { actions, policies, activity } = target
-  const still = service.desiredCount === 0 && service.slots.length === 0 && !activity
+  const { actions, policies, activity, min } = target
+  const still = min === 0 && service.desiredCount === 0 && service.slots.length === 0 && !activity
   if (!still || actions.length > 0 || policies.some(({ step }) => step)) return undefined
-  return stored.due !== undefined && stored.due > now ? stored.due : now + REST_MS
+  return isAtRest(stored.due, now) ? stored.due : now + REST_MS
 }
 
 const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }

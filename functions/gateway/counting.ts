@@ -43,6 +43,8 @@ export function openCounting(
     },
     async tell() {
       const to = now()
+      // A clock that goes back begins anew.
+      if (from !== undefined && to < from) from = to
       if (from === undefined || to < from + countMs) return
       const record: RequestCount = { gateway, from, to, count }
       zeros = count === 0 ? zeros + 1 : 0

@@ -104,6 +104,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (target === undefined) return this.#wait()
     this.#target = target
     this.#sent = false
+    if (target.published && !rotation.isProven(target.task)) this.#probe(target)
+    else this.#send(target)
+  }
+
+  #probe(target: Target) {
+    this.#tasks.listens(target, this.#found.port).then((listens) => {
+      if (this.#gone) {
+        this.#release()
+        return this.#finish()
+      }
+      if (listens) return this.#send(target)
+      this.onResponseError(undefined, new Error('its port takes no connection yet'))
+    })
+  }
+
+  #send(target: Target) {
+    const { port } = this.#found
     try {
       this.#tasks.to(target, port).dispatch(this.#request as Dispatcher.DispatchOptions, this)
     } catch (error) {
@@ -129,7 +146,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       targets.length > 0 ? !rotation.proven : route?.prospect !== undefined && !rotation.hopeless
     const limit = expected ? wakeMs : targets.length > 0 ? refusedMs : holdMs
     const left = limit - (performance.now() - this.#began)
-    if (left > 0 && (this.#held || rotation.held < held)) {
+    if (left > 0 && (this.#held || rotation.waiting < held)) {
       this.#held ??= new AbortController()
       rotation.news(left, this.#held.signal).then(() => this.start())
       return

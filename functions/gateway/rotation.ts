@@ -1,4 +1,4 @@
-import { choose, passOverMs } from '../../domain/balance.ts'
+import { choose, MOST_PASSED_OVER_MS, passOverMs } from '../../domain/balance.ts'
 import type { Scope, Stored } from '../../domain/decision.ts'
 import { IDLE_MS, isHeld, isNews, leaseTtl, nextLease, released } from '../../domain/gateway-lease.ts'
 import * as keys from '../../domain/keys.ts'
@@ -50,10 +50,11 @@ export interface Rotation {
   ended(task: string): void
   refused(task: string): void
   accepted(task: string): void
-  /** Requests that wait because there is no task to send them to. */
-  readonly held: number
+  /** Requests that wait: for a task, or for one to accept them. */
+  readonly waiting: number
   /** At least one of the tasks in rotation has accepted a connection. */
   readonly proven: boolean
+  isProven(task: string): boolean
   /** There is no task, and nothing that would bring one. */
   readonly hopeless: boolean
   /** Until something about the tasks changes, a task that refused may be tried again, the time is over, or who asked has left. */
@@ -120,6 +121,11 @@ export function openRotation(
   const isEmpty = (of = route) => of !== undefined && of.record.targets.length === 0
   const held = () => (isEmpty() ? waiting.size : 0)
   const inUse = () => inFlight.size > 0 || waiting.size > 0 || now() - lastUsed < IDLE_MS
+  /** It has just refused. No longer than that lasts at most: a clock may go back. */
+  const isPassedOver = (task: string): boolean => {
+    const left = (refusals.get(task)?.until ?? 0) - lastUsed
+    return left > 0 && left <= MOST_PASSED_OVER_MS
+  }
   const quietSince = (): number | undefined =>
     inFlight.size + waiting.size === 0 && now() - lastUsed >= QUIET_POLLS * options.pollMs
       ? lastUsed
@@ -147,9 +153,11 @@ export function openRotation(
     quietSince: quietSince(),
   })
 
-  /** A request that finds nobody wakes the service, once its lease says that it waits. */
-  const wakeFor = async (): Promise<void> => {
-    if (route?.record.prospect === 'asleep' && lease?.record.held !== undefined) await waking.wake()
+  /** A request that finds nobody wakes the service, once its lease says that it waits; and many more who wait ask for more tasks. */
+  const wakeFor = async (more = false): Promise<void> => {
+    const { prospect } = route?.record ?? {}
+    if (lease?.record.held === undefined) return
+    if (prospect === 'asleep' || (more && prospect === 'starting')) await waking.wake(more)
   }
 
   /** The lease first, with a revision that has been read, then the route again: what that says is gone by. */
@@ -182,16 +190,20 @@ export function openRotation(
     const next = await read()
     if (next && next.record.uid !== route?.record.uid) return begin()
     goBy(next)
+    // Those who heard of that and found nobody wait again by now.
+    await undefined
+    let more = false
     if (next) {
       const due = nextLease(lease?.record, standing(next), now())
       if (due) {
         const news = lease !== undefined && isNews(lease.record, due)
+        more = (due.held ?? 0) > (lease?.record.held ?? 0)
         await write(due)
         if (news) untold = true
       }
     }
     if (untold) await tell()
-    await wakeFor()
+    await wakeFor(more)
   }
 
   const step = async (): Promise<void> => {
@@ -283,7 +295,7 @@ export function openRotation(
         route?.record.targets ?? [],
         port,
         (task) => inFlight.get(task) ?? 0,
-        (task) => (refusals.get(task)?.until ?? 0) > lastUsed || (!proven.has(task) && inFlight.has(task)),
+        (task) => isPassedOver(task) || (!proven.has(task) && inFlight.has(task)),
         turn++,
       )
       if (chosen) inFlight.set(chosen.task, (inFlight.get(chosen.task) ?? 0) + 1)
@@ -314,20 +326,22 @@ export function openRotation(
       proven.add(task)
       tryAgain()
     },
-    get held() {
-      return held()
+    get waiting() {
+      return waiting.size
     },
     get proven() {
       return route?.record.targets.some(({ task }) => proven.has(task)) ?? false
     },
+    isProven: (task) => proven.has(task),
     get hopeless() {
       return route?.record.prospect === 'asleep' && waking.hopeless
     },
     news(ms, left) {
       lastUsed = now()
+      // Those whose time is over are being tried: what becomes of that is news.
       const soonest = Math.min(
         ms,
-        ...[...refusals.values()].map(({ until }) => Math.max(1, until - lastUsed)),
+        ...[...refusals].flatMap(([task, { until }]) => (isPassedOver(task) ? [until - lastUsed] : [])),
       )
       return new Promise((resolve) => {
         const wake = () => {

@@ -1,9 +1,12 @@
+import { connect } from 'node:net'
 import { Pool } from 'undici'
 import type { Target } from '../../domain/model.ts'
 
 /** Connections to tasks, kept open between requests. */
 export interface Tasks {
   to(target: Target, port: number): Pool
+  /** Whether something that listens in the task takes a connection: what stands before a published port takes any, and closes it at once. */
+  listens(target: Target, port: number): Promise<boolean>
   /** No new requests; what is under way goes on to its end. */
   leave(task: string): void
   close(): Promise<void>
@@ -19,6 +22,8 @@ export interface TaskOptions {
 /** A task of this network accepts within milliseconds or not at all. */
 const CONNECT_MS = 3_000
 const MAX_HEADERS = 64 * 1_024
+/** As long as a connection stays open that leads somewhere. */
+const STAYS_MS = 50
 
 export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
   const pools = new Map<string, Map<number, Pool>>()
@@ -36,6 +41,18 @@ export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
       })
       pools.set(task, (pools.get(task) ?? new Map<number, Pool>()).set(port, pool))
       return pool
+    },
+    listens({ host, ports }, port) {
+      return new Promise((resolve) => {
+        const socket = connect({ host, port: ports[port]!, timeout: CONNECT_MS })
+        const end = (listens: boolean) => {
+          resolve(listens)
+          socket.destroy()
+        }
+        socket.on('connect', () => setTimeout(end, STAYS_MS, true))
+        for (const event of ['error', 'close', 'end', 'timeout'] as const) socket.on(event, () => end(false))
+        socket.resume()
+      })
     },
     leave(task) {
       for (const pool of pools.get(task)?.values() ?? []) pool.close().catch(() => undefined)

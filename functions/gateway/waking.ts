@@ -7,9 +7,9 @@ import type { GatewayPorts } from './rotation.ts'
 
 /** Wakes one service that is at zero, for the requests that are held. */
 export interface Waking {
-  /** Asks for it, once they are in the lease: at most once in a second, and again as long as it is asked for. */
-  wake(): Promise<void>
-  /** Nothing may wake it: its requests are not held. */
+  /** Asks for it, once they are in the lease: at most once in a second unless there are `more`, and again as long as it is asked for. */
+  wake(more: boolean): Promise<void>
+  /** Nothing may wake it: its requests are not held for long. */
   readonly hopeless: boolean
 }
 
@@ -27,8 +27,10 @@ export function openWaking(
     get hopeless() {
       return hopeless
     },
-    async wake() {
-      if (now() - askedAt < AGAIN_MS) return
+    async wake(more) {
+      const ago = now() - askedAt
+      // A clock may go back.
+      if (!more && ago >= 0 && ago < AGAIN_MS) return
       askedAt = now()
       const [found] = (await store.get([key])) as [Stored<ScalableTarget> | undefined]
       hopeless = !mayBeWoken(found?.record)

@@ -3,7 +3,13 @@ import type { Candidate, Key } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { type QueueDepth, Unavailable, type Usage } from '../../domain/ports.ts'
-import { lookAtTarget, type Observation, type Wanted, wantedFor } from '../../domain/scaling/look.ts'
+import {
+  isAtRest,
+  lookAtTarget,
+  type Observation,
+  type Wanted,
+  wantedFor,
+} from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
 import { carryOut } from '../../infra/commit.ts'
@@ -28,8 +34,8 @@ export interface Scaled {
 export async function scale(ports: Ports, periodMs: number): Promise<Scaled> {
   const { now } = ports.clock('scale')
   const all = await targets(ports)
-  const unseen = all.filter(({ due }) => due !== undefined && due > now).map(({ key }) => key)
-  const named = all.filter(({ due }) => due === undefined || due <= now).map(({ key }) => key)
+  const unseen = all.filter(({ due }) => isAtRest(due, now)).map(({ key }) => key)
+  const named = all.filter(({ due }) => !isAtRest(due, now)).map(({ key }) => key)
   const looked: { target: Key; queues: readonly string[] }[] = []
   let failed = 0
   for (let at = 0; at < named.length; at += AT_ONCE)
@@ -86,8 +92,13 @@ export async function lookAtDemand(
 ): Promise<readonly string[]> {
   const began = ports.clock(key.pk).now
   const wanted = await answerReads(wantedFor(key, 0, callOf(key, began, 0, ports)), ports.store)
+  const startS = ports.startS ?? 0
+  // Who waits at the front door does not wait for queues to answer.
+  const held = wanted.scaled?.leases?.some((lease) => lease.held !== undefined) ?? false
+  if (held && wanted.queues.length > 0)
+    await settle(key, { depths: known, periodMs: 0, startS, known: wanted.scaled }, began, ports)
   const depths = await depthsOf(wanted, ports, known)
-  await settle(key, { depths, periodMs: 0, startS: ports.startS ?? 0, known: wanted.scaled }, began, ports)
+  await settle(key, { depths, periodMs: 0, startS, known: wanted.scaled }, began, ports)
   return wanted.queues
 }
 

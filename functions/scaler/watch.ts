@@ -1,7 +1,8 @@
-import { isSame, type Key, type Stored } from '../../domain/decision.ts'
+import { type Decision, get, isSame, type Key, type Reading, type Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import { canonical } from '../../domain/moment.ts'
 import type { BoundQueue, QueueWatch } from '../../domain/scaling/model.ts'
+import { carryOut } from '../../infra/commit.ts'
 import type { Ports } from '../ports.ts'
 import { lookAtDemand, type Scaled } from './scale.ts'
 
@@ -18,19 +19,20 @@ export interface Bound {
   readonly others: (target: Key) => boolean
 }
 
-/** Which queues are watched is one record, written when it changes. Who loses that race was as good: the next pass writes what is bound then. */
-export async function noteQueues({ looked, others }: Bound, ports: Ports): Promise<readonly BoundQueue[]> {
-  const key = keys.queueWatch(ports.scope)
-  const [stored] = (await ports.store.get([key])) as [Stored<QueueWatch> | undefined]
+/** Which queues are watched is one record, written when it changes. */
+export const noteQueues = (bound: Bound, ports: Ports): Promise<readonly BoundQueue[]> =>
+  carryOut(() => noting(bound, keys.queueWatch(ports.scope)), ports)
+
+function* noting({ looked, others }: Bound, key: Key): Reading<Decision<readonly BoundQueue[]>> {
+  const stored = yield* get<QueueWatch>(key)
   const before = stored?.record.queues ?? []
   const kept = before.filter(
     ({ target }) => others(target) && !looked.some((one) => isSame(one.target, target)),
   )
   const now = looked.flatMap(({ target, queues }) => queues.map((queue) => ({ queue, target })))
-  const record: QueueWatch = { queues: [...kept, ...now].sort(byPlace) }
-  if (canonical(before) !== canonical(record.queues))
-    await ports.store.write({ key, expect: stored?.rev ?? 'absent', record })
-  return record.queues
+  const queues = [...kept, ...now].sort(byPlace)
+  if (canonical(before) === canonical(queues)) return { reply: queues }
+  return { reply: queues, changes: [{ key, expect: stored?.rev ?? 'absent', record: { queues } }] }
 }
 
 /** After a pass: targets that failed and those that rest follow what they did. */
@@ -42,7 +44,7 @@ const byPlace = (a: BoundQueue, b: BoundQueue) =>
 
 /**
  * Queues that services are bound to are looked at between two passes too, by wakes that are put off: with a function's
- * minute and 30 seconds, one of them. A queue without messages costs a request and its part of a read, whatever hangs on it.
+ * minute and 30 seconds, one of them. A queue without messages costs a request and its part of a read.
  * Lost wakes are made up for by the next pass.
  */
 export async function planWatches(
@@ -60,11 +62,12 @@ export async function planWatches(
 /** One watch: what has messages gets a look of its own. */
 export async function watchQueues(key: Key, ports: Ports): Promise<void> {
   const [stored] = (await ports.store.get([key])) as [Stored<QueueWatch> | undefined]
+  const targets = Map.groupBy(stored?.record.queues ?? [], ({ queue }) => queue)
   await Promise.all(
-    (stored?.record.queues ?? []).map(async ({ queue, target }) => {
+    [...targets].map(async ([queue, bound]) => {
       const depth = await ports.queueDepth?.(queue)
-      if (depth && depth.visible + depth.inFlight > 0)
-        await lookAtDemand(target, ports, new Map([[queue, depth]]))
+      if (!depth || depth.visible + depth.inFlight === 0) return
+      for (const { target } of bound) await lookAtDemand(target, ports, new Map([[queue, depth]]))
     }),
   )
 }

@@ -66,12 +66,18 @@ describe('what is asked of a service', () => {
     expect(at(0, 0)).toMatchObject({ needs: 0, quietSince: 0 })
   })
 
-  test('a queue that can not be asked leaves everything as it is, requests too', () => {
+  test('a queue that can not be asked says nothing of how few would do, and keeps nobody from waking the service', () => {
     const following = followingOf([tag('queue', 'jobs')])
-    expect(demandOf(asked({ following, bound: { depth: undefined }, leases: [lease({ held: 1 })] }))).toBe(
-      undefined,
-    )
-    expect(demandOf(asked({ others: [{ depth: undefined, wakes: true }] }))).toBe(undefined)
+    const held = { leases: [lease({ held: 1 })] }
+    expect(demandOf(asked({ following, bound: { depth: undefined }, ...held }))).toEqual({
+      needs: 1,
+      partial: true,
+      words: 'requests wait at the front door',
+    })
+    expect(demandOf(asked({ routed: false, others: [{ depth: undefined, wakes: true }] }))).toMatchObject({
+      needs: 0,
+      partial: true,
+    })
   })
 
   test('where nothing tells, nothing follows', () => {
@@ -265,6 +271,73 @@ describe('to zero and back', () => {
     expect([1, 2, 3, 4, 5, 6].map(() => at(true))).toEqual([1, 1, 1, 1, 1, 1])
     expect(at(true)).toBe(0)
   })
+})
+
+test('with a queue and a policy, an empty queue takes nothing that the policy wants for the load there is', () => {
+  const target = aim({
+    min: 1,
+    policies: [
+      {
+        name: 'cpu',
+        uuid: 'u',
+        createdAt: NOON,
+        tracking: {
+          TargetValue: 50,
+          PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
+        },
+      },
+    ],
+  })
+  const seen = (minute: number, cpu: number | undefined, before: ScalableTarget): ReturnType<typeof judge> =>
+    judge(before, {
+      now: NOON + minute * 60_000,
+      periodMs: 60_000,
+      desired: 5,
+      running: 5,
+      deploying: false,
+      idleMs: 300_000,
+      demand: { needs: 0, quietSince: 0, words: 'the queue was empty' },
+      ...(cpu !== undefined && { samples: new Map([['cpu', { value: cpu }]]) }),
+    })
+  let now = target
+  for (let minute = 0; minute < 30; minute++) {
+    const { target: next, move } = seen(minute, 48, now)
+    expect(move).toBeUndefined()
+    // A look between two passes knows nothing of the metric.
+    expect(seen(minute, undefined, next).move).toBeUndefined()
+    now = next
+  }
+  expect(seen(30, 2, now).move?.to).toBe(1)
+})
+
+test('what did not answer is no zero: a step policy does not take the last task by it', () => {
+  const target = aim({
+    tags: { 'slipway:alarm:steps': 'queue/jobs below 1' },
+    policies: [
+      {
+        name: 'steps',
+        uuid: 'u',
+        createdAt: NOON,
+        step: {
+          AdjustmentType: 'ChangeInCapacity',
+          StepAdjustments: [{ MetricIntervalUpperBound: 0, ScalingAdjustment: -1 }],
+        },
+      },
+    ],
+  })
+  const at = (demand: Seen['demand']) =>
+    judge(target, {
+      now: NOON,
+      periodMs: 60_000,
+      desired: 1,
+      running: 1,
+      deploying: false,
+      idleMs: 300_000,
+      demand,
+      samples: new Map([['queue jobs', { value: 0 }]]),
+    }).move?.to
+  expect(at(undefined)).toBe(0)
+  expect(at({ needs: 0, partial: true, words: 'nothing answered' })).toBeUndefined()
 })
 
 test('whatever is asked, the count keeps within its bounds, and asked the same again it stays', () => {

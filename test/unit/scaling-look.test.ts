@@ -12,7 +12,7 @@ import { samplesOf } from '../../domain/scaling/samples.ts'
 import { tagResource } from '../../domain/scaling/tags.ts'
 import { deregisterScalableTarget } from '../../domain/scaling/targets.ts'
 import { ScaledShop, SHOP } from './scaling-shop.ts'
-import { apply, asleep, decide, NOON, newCall, scope, settle } from './support.ts'
+import { apply, asleep, decide, NOON, newCall, put, scope, settle } from './support.ts'
 
 const MINUTE = 60_000
 
@@ -542,5 +542,27 @@ describe('samples', () => {
       apply({ key: keys.requestCount(scope, 'demo', 'shop', record), expect: 'absent', record }, shop.records)
     }
     expect(readWanted(shop).counts).toMatchObject([{ from: NOON, count: 7 }])
+  })
+})
+
+describe('a service at zero whose target has a minimum', () => {
+  test('is woken to it by a request that is held, and does not rest below it', () => {
+    const shop = new Scaling(0)
+    shop.register({ MinCapacity: 2, MaxCapacity: 4 })
+    shop.pass(1)
+    expect(shop.records.get(`${shop.targetKey.pk}\n${shop.targetKey.sk}`)!.due).toBeUndefined()
+    const route = { service: 'shop', cluster: 'demo', uid: shop.service.uid, targets: [], prospect: 'asleep' }
+    put(shop.records, keys.route(scope, 'demo', 'shop'), route)
+    const lease = {
+      gateway: 'g',
+      uid: shop.service.uid,
+      until: NOON + 9 * MINUTE,
+      seen: 1,
+      busy: [],
+      held: 3,
+    }
+    put(shop.records, keys.gatewayLease(scope, 'demo', 'shop', 'g'), lease)
+    shop.pass(2)
+    expect(shop.service.desiredCount).toBe(2)
   })
 })
