@@ -1,9 +1,15 @@
-import type { ClusterSetting, Cluster as DescribedCluster, Failure, KeyValuePair } from '@aws-sdk/client-ecs'
+import type {
+  CapacityProviderStrategyItem,
+  ClusterSetting,
+  Cluster as DescribedCluster,
+  Failure,
+  KeyValuePair,
+} from '@aws-sdk/client-ecs'
 import { clusterArn, clusterName } from '../arn.ts'
-import { type Decision, get, getAll, query, type Reading, type Scope } from '../decision.ts'
+import { type Decision, get, getAll, query, type Reading, type Scope, type Stored } from '../decision.ts'
 import { clusterNotFound, invalidParameter, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Cluster, Service, Task } from '../model.ts'
+import type { Cluster, Service, StrategyItem, Task } from '../model.ts'
 import { canonical } from '../moment.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
@@ -45,11 +51,7 @@ function clusterFrom(input: Input<'CreateCluster'>): Cluster {
     status: 'ACTIVE',
     settings: input.settings?.length ? input.settings : DEFAULT_SETTINGS,
     capacityProviders: input.capacityProviders ?? [],
-    defaultCapacityProviderStrategy: (input.defaultCapacityProviderStrategy ?? []).map((item) => ({
-      capacityProvider: item.capacityProvider!,
-      weight: item.weight ?? 0,
-      base: item.base ?? 0,
-    })),
+    defaultCapacityProviderStrategy: (input.defaultCapacityProviderStrategy ?? []).map(strategyItem),
     ...(input.configuration && { configuration: input.configuration }),
     ...(input.serviceConnectDefaults?.namespace && {
       serviceConnectDefaults: { namespace: input.serviceConnectDefaults.namespace },
@@ -57,6 +59,12 @@ function clusterFrom(input: Input<'CreateCluster'>): Cluster {
     ...(input.tags?.length && { tags: input.tags }),
   }
 }
+
+const strategyItem = (item: CapacityProviderStrategyItem): StrategyItem => ({
+  capacityProvider: item.capacityProvider!,
+  weight: item.weight ?? 0,
+  base: item.base ?? 0,
+})
 
 const COMPARED = [
   'settings',
@@ -76,6 +84,75 @@ function refuseOther(present: Cluster, wanted: Cluster, input: Input<'CreateClus
     throw invalidParameter(
       'Arguments on this idempotent request are inconsistent with arguments used in previous request(s).',
     )
+}
+
+/** What is not given stays; an empty namespace takes it away (facts: ECS 2.1). */
+export function* updateCluster(
+  input: Input<'UpdateCluster'>,
+  { scope }: Call,
+): Reading<Decision<Output<'UpdateCluster'>>> {
+  const { settings, configuration, serviceConnectDefaults } = input
+  judgeCluster({ settings, configuration })
+  const stored = yield* activeCluster(input.cluster, scope)
+  const { serviceConnectDefaults: connected, ...rest } = stored.record
+  const namespace = serviceConnectDefaults?.namespace ?? connected?.namespace
+  return yield* change(stored, scope, {
+    ...rest,
+    ...(settings?.length && { settings }),
+    ...(configuration && { configuration }),
+    ...(namespace && { serviceConnectDefaults: { namespace } }),
+  })
+}
+
+export const updateClusterSettings = (
+  { cluster, settings }: Input<'UpdateClusterSettings'>,
+  call: Call,
+): Reading<Decision<Output<'UpdateClusterSettings'>>> => updateCluster({ cluster, settings }, call)
+
+/** All of them anew. A service or a task keeps the provider that it is on (facts: ECS 2.1). */
+export function* putClusterCapacityProviders(
+  input: Input<'PutClusterCapacityProviders'>,
+  { scope }: Call,
+): Reading<Decision<Output<'PutClusterCapacityProviders'>>> {
+  const { capacityProviders = [], defaultCapacityProviderStrategy = [] } = input
+  judgeCluster({ capacityProviders, defaultCapacityProviderStrategy })
+  const stored = yield* activeCluster(input.cluster, scope)
+  const dropped = (stored.record.capacityProviders ?? []).filter((name) => !capacityProviders.includes(name))
+  if (dropped.length > 0) {
+    const { name } = stored.record
+    const { services, providers } = (yield* countLive(scope, [name])).get(name) ?? nothing
+    const strategies = (yield* revisionsOf(services, scope)).map((one) => one?.capacityProviderStrategy ?? [])
+    const used = new Set([...providers, ...strategies.flat().map((item) => item.capacityProvider)])
+    if (dropped.some((provider) => used.has(provider)))
+      throw new Refusal(
+        'ResourceInUseException',
+        'The specified capacity provider is in use and cannot be removed.',
+      )
+  }
+  return yield* change(stored, scope, {
+    ...stored.record,
+    capacityProviders,
+    defaultCapacityProviderStrategy: defaultCapacityProviderStrategy.map(strategyItem),
+  })
+}
+
+function* activeCluster(given: string | undefined, scope: Scope): Reading<Stored<Cluster>> {
+  const stored = yield* get<Cluster>(keys.cluster(scope, clusterName(given)))
+  if (stored?.record.status !== 'ACTIVE') throw clusterNotFound()
+  return stored
+}
+
+/** Nothing differs: nothing is written. */
+function* change(
+  { key, rev, record: before }: Stored<Cluster>,
+  scope: Scope,
+  record: Cluster,
+): Reading<Decision<{ cluster: DescribedCluster }>> {
+  const counts = yield* countLive(scope, [record.name])
+  return {
+    reply: { cluster: yield* describe(record, scope, everything, counts.get(record.name) ?? nothing) },
+    changes: canonical(before) === canonical(record) ? [] : [{ key, expect: rev, record }],
+  }
 }
 
 /** Up to 100 clusters, INACTIVE ones too; unknown ones are failures. Nobody named: `default` (facts: ECS 2.1). */
@@ -175,10 +252,8 @@ export function* deleteCluster(
   input: Input<'DeleteCluster'>,
   { scope, moment }: Call,
 ): Reading<Decision<Output<'DeleteCluster'>>> {
-  const name = clusterName(input.cluster)
-  const stored = yield* get<Cluster>(keys.cluster(scope, name))
-  if (stored?.record.status !== 'ACTIVE') throw clusterNotFound()
-  const held = yield* holds(scope, name)
+  const stored = yield* activeCluster(input.cluster, scope)
+  const held = yield* holds(scope, stored.record.name)
   if (held === 'services')
     throw new Refusal(
       'ClusterContainsServicesException',

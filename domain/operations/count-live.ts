@@ -12,19 +12,25 @@ export interface Counts {
   readonly pending: ByLaunchType
   /** Those that are not INACTIVE. */
   readonly services: readonly Service[]
+  /** The capacity providers that its tasks are on. */
+  readonly providers: ReadonlySet<string>
 }
 
 export const nothing: Counts = {
   running: { EC2: 0, FARGATE: 0 },
   pending: { EC2: 0, FARGATE: 0 },
   services: [],
+  providers: new Set(),
 }
 
 const STEP = 100
 
 export function* countLive(scope: Scope, clusters: readonly string[]): Reading<ReadonlyMap<string, Counts>> {
   const counts = new Map(
-    clusters.map((name) => [name, { ...structuredClone(nothing), services: [] as Service[] }]),
+    clusters.map((name) => [
+      name,
+      { ...structuredClone(nothing), services: [] as Service[], providers: new Set<string>() },
+    ]),
   )
   if (clusters.length === 0) return counts
   // One pass over the shards for many clusters, two for one: then its own entries are all that is read.
@@ -39,6 +45,8 @@ export function* countLive(scope: Scope, clusters: readonly string[]): Reading<R
         for (const task of tasks) {
           const kind = countedAs(task)
           if (kind) tally(counts.get(task.cluster)?.[kind], task)
+          if (task.lastStatus !== 'STOPPED' && task.capacityProvider)
+            counts.get(task.cluster)?.providers.add(task.capacityProvider)
         }
         for (const service of services)
           if (service.status !== 'INACTIVE') counts.get(service.cluster)?.services.push(service)

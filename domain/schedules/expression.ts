@@ -39,7 +39,8 @@ function everyMs(text: string, seconds: boolean): number {
   const [, count, unit, plural] = /^(\d{1,9}) (second|minute|hour|day)(s?)$/.exec(text.trim()) ?? []
   if (!unit || Number(count) < 1)
     throw new NoExpression('a rate is a whole number from 1 and minutes, hours or days: rate(5 minutes)')
-  if ((Number(count) === 1) !== (plural === ''))
+  // Scheduler takes rate(1 hours) too, and many configurations say it.
+  if (Number(count) > 1 && plural === '')
     throw new NoExpression(`it is rate(1 ${unit}), and ${unit}s for every other number`)
   if (unit === 'second' && !seconds) throw new NoExpression('seconds are for Slipway on one machine only')
   return Number(count) * UNITS[unit]!

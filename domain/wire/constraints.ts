@@ -191,7 +191,10 @@ const missing: Record<string, string> = {
   'DeleteClusterRequest.cluster': 'Cluster can not be blank.',
   'DeleteServiceRequest.service': 'Service can not be blank.',
   'ListServiceDeploymentsRequest.service': 'Service can not be blank.',
+  'PutClusterCapacityProvidersRequest.cluster': 'Cluster can not be blank.',
   'RunTaskRequest.taskDefinition': 'TaskDefinition can not be blank.',
+  'UpdateClusterRequest.cluster': 'Cluster can not be blank.',
+  'UpdateClusterSettingsRequest.cluster': 'Cluster can not be blank.',
   'UpdateServiceRequest.service': 'Service can not be blank.',
 }
 

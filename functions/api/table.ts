@@ -18,12 +18,15 @@ import {
   ListTaskDefinitionFamilies$,
   ListTaskDefinitions$,
   ListTasks$,
+  PutClusterCapacityProviders$,
   RegisterTaskDefinition$,
   RunTask$,
   StopServiceDeployment$,
   StopTask$,
   TagResource$,
   UntagResource$,
+  UpdateCluster$,
+  UpdateClusterSettings$,
   UpdateService$,
 } from '@aws-sdk/client-ecs'
 import type { Decision, Reading } from '../../domain/decision.ts'
@@ -33,6 +36,9 @@ import {
   deleteCluster,
   describeClusters,
   listClusters,
+  putClusterCapacityProviders,
+  updateCluster,
+  updateClusterSettings,
 } from '../../domain/operations/clusters.ts'
 import { describeServices, listServices } from '../../domain/operations/read-services.ts'
 import { runTask } from '../../domain/operations/run-task.ts'
@@ -98,9 +104,9 @@ export const operations: { readonly [N in OperationName]: Done<N> | Refused } = 
   DeleteCluster: done(DeleteCluster$, deleteCluster),
   DescribeClusters: done(DescribeClusters$, describeClusters),
   ListClusters: done(ListClusters$, listClusters),
-  UpdateCluster: settings,
-  UpdateClusterSettings: settings,
-  PutClusterCapacityProviders: providers,
+  UpdateCluster: done(UpdateCluster$, updateCluster),
+  UpdateClusterSettings: done(UpdateClusterSettings$, updateClusterSettings),
+  PutClusterCapacityProviders: done(PutClusterCapacityProviders$, putClusterCapacityProviders),
   CreateCapacityProvider: providers,
   UpdateCapacityProvider: providers,
   DeleteCapacityProvider: providers,

@@ -6,8 +6,12 @@ import {
   deleteCluster,
   describeClusters,
   listClusters,
+  putClusterCapacityProviders,
+  updateCluster,
+  updateClusterSettings,
 } from '../../domain/operations/clusters.ts'
 import type { Input } from '../../domain/wire/operations.ts'
+import { Shop } from './services-shop.ts'
 import { newCall, put, type Records, scope, settle } from './support.ts'
 
 const call = () => newCall()()
@@ -27,13 +31,14 @@ function task(
   lastStatus: string,
   launchType = 'FARGATE',
   desiredStatus = 'RUNNING',
+  more = {},
 ) {
   const spread = tasks++ % 4 === 0 ? tasks : tasks * 16
   const id = spread.toString(16).padStart(32, '0').split('').reverse().join('')
   put(
     records,
     keys.task(scope, id),
-    { id, cluster, lastStatus, desiredStatus, launchType },
+    { id, cluster, lastStatus, desiredStatus, launchType, ...more },
     keys.liveTask(scope, cluster, id),
   )
 }
@@ -140,6 +145,127 @@ describe('describing', () => {
     ])
     expect(both[0]!.statistics).toContainEqual({ name: 'runningEC2TasksCount', value: '1' })
     expect(describeThem(records, { clusters: ['a'] }).clusters![0]!.runningTasksCount).toBe(181)
+  })
+})
+
+describe('changing', () => {
+  const update = (records: Records, input: Omit<Input<'UpdateCluster'>, 'cluster'>) =>
+    settle(updateCluster({ cluster: 'a', ...input }, call()), records).cluster!
+  const provide = (records: Records, capacityProviders: string[], ...strategy: string[]) =>
+    settle(
+      putClusterCapacityProviders(
+        {
+          cluster: 'a',
+          capacityProviders,
+          defaultCapacityProviderStrategy: strategy.map((capacityProvider) => ({
+            capacityProvider,
+            weight: 1,
+          })),
+        },
+        call(),
+      ),
+      records,
+    ).cluster!
+  const told = (records: Records) =>
+    describeThem(records, { clusters: ['a'], include: ['SETTINGS', 'CONFIGURATIONS', 'TAGS'] }).clusters![0]!
+
+  test('what is given is changed, what is not stays', () => {
+    const records = world()
+    create(records, { clusterName: 'a', tags: [{ key: 'k', value: 'v' }] })
+    const settings = [{ name: 'containerInsights' as const, value: 'enabled' }]
+    const configuration = { executeCommandConfiguration: { logging: 'NONE' as const } }
+    const serviceConnectDefaults = { namespace: 'shop' }
+    expect(update(records, { settings, serviceConnectDefaults })).toMatchObject({ settings })
+    expect(update(records, { configuration }).configuration).toEqual(configuration)
+    expect(told(records)).toMatchObject({
+      settings,
+      configuration,
+      serviceConnectDefaults,
+      tags: [{ key: 'k' }],
+    })
+    expect(
+      update(records, { serviceConnectDefaults: { namespace: '' } }).serviceConnectDefaults,
+    ).toBeUndefined()
+    settle(
+      updateClusterSettings(
+        { cluster: 'a', settings: [{ name: 'containerInsights', value: 'disabled' }] },
+        call(),
+      ),
+      records,
+    )
+    expect(told(records).settings).toEqual([{ name: 'containerInsights', value: 'disabled' }])
+  })
+
+  test('the same again writes nothing', () => {
+    const records = world()
+    create(records, { clusterName: 'a' })
+    provide(records, ['FARGATE'], 'FARGATE')
+    const before = structuredClone([...records])
+    provide(records, ['FARGATE'], 'FARGATE')
+    update(records, { settings: [{ name: 'containerInsights', value: 'disabled' }] })
+    expect([...records]).toEqual(before)
+  })
+
+  test('capacity providers are replaced with their strategy, down to none', () => {
+    const records = world()
+    create(records, { clusterName: 'a' })
+    const strategy = [{ capacityProvider: 'FARGATE_SPOT', weight: 1, base: 0 }]
+    expect(provide(records, ['FARGATE', 'FARGATE_SPOT'], 'FARGATE_SPOT')).toMatchObject({
+      capacityProviders: ['FARGATE', 'FARGATE_SPOT'],
+      defaultCapacityProviderStrategy: strategy,
+    })
+    expect(told(records)).toMatchObject({ defaultCapacityProviderStrategy: strategy })
+    expect(provide(records, [])).toMatchObject({ capacityProviders: [], defaultCapacityProviderStrategy: [] })
+  })
+
+  test('one that a task is on can not be taken away until the task has stopped', () => {
+    const records = world()
+    create(records, { clusterName: 'a', capacityProviders: ['FARGATE', 'FARGATE_SPOT'] })
+    task(records, 'a', 'RUNNING', 'FARGATE', 'RUNNING', { capacityProvider: 'FARGATE_SPOT' })
+    task(records, 'a', 'STOPPED', 'FARGATE', 'STOPPED', { capacityProvider: 'FARGATE' })
+    expect(() => provide(records, ['FARGATE'])).toThrow('in use and cannot be removed')
+    expect(told(records).capacityProviders).toEqual(['FARGATE', 'FARGATE_SPOT'])
+    expect(provide(records, ['FARGATE_SPOT']).capacityProviders).toEqual(['FARGATE_SPOT'])
+  })
+
+  test('nor can one that a service is on, also while it is at zero', () => {
+    const shop = new Shop()
+    settle(
+      putClusterCapacityProviders(
+        { cluster: 'demo', capacityProviders: ['FARGATE_SPOT'], defaultCapacityProviderStrategy: [] },
+        call(),
+      ),
+      shop.records,
+    )
+    shop.create({
+      desiredCount: 0,
+      launchType: undefined,
+      capacityProviderStrategy: [{ capacityProvider: 'FARGATE_SPOT', weight: 1 }],
+    })
+    expect(() =>
+      settle(
+        putClusterCapacityProviders(
+          { cluster: 'demo', capacityProviders: [], defaultCapacityProviderStrategy: [] },
+          call(),
+        ),
+        shop.records,
+      ),
+    ).toThrow('in use and cannot be removed')
+  })
+
+  test('what CreateCluster refuses is refused, and a cluster that is not there is not found', () => {
+    const records = world()
+    create(records, { clusterName: 'a' })
+    const before = structuredClone([...records])
+    expect(() => provide(records, ['MOON'])).toThrow("The specified capacity provider 'MOON' was not found.")
+    expect(() => provide(records, ['FARGATE'], 'FARGATE_SPOT')).toThrow('not associated with the cluster')
+    expect(() => update(records, { settings: [{ name: 'containerInsights', value: 'x' }] })).toThrow(
+      'containerInsights should be one of',
+    )
+    expect([...records]).toEqual(before)
+    remove(records, 'a')
+    expect(() => update(records, {})).toThrow('Cluster not found.')
+    expect(() => provide(records, [])).toThrow('Cluster not found.')
   })
 })
 

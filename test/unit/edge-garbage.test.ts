@@ -119,6 +119,13 @@ const good: Record<string, Record<string, unknown>> = {
   CreateCluster: { clusterName: 'c', tags: [{ key: 'a', value: 'b' }], settings: [] },
   DescribeClusters: { clusters: ['default'], include: ['TAGS'] },
   ListClusters: { maxResults: 1 },
+  UpdateCluster: { cluster: 'c', configuration: { executeCommandConfiguration: { logging: 'NONE' } } },
+  UpdateClusterSettings: { cluster: 'c', settings: [{ name: 'containerInsights', value: 'enabled' }] },
+  PutClusterCapacityProviders: {
+    cluster: 'c',
+    capacityProviders: ['FARGATE'],
+    defaultCapacityProviderStrategy: [{ capacityProvider: 'FARGATE', weight: 1 }],
+  },
   DeleteCluster: { cluster: 'c' },
   RegisterTaskDefinition: {
     family: 'f',

@@ -14,6 +14,9 @@ import {
   deleteCluster,
   describeClusters,
   listClusters,
+  putClusterCapacityProviders,
+  updateCluster,
+  updateClusterSettings,
 } from '../../domain/operations/clusters.ts'
 import { describeServices, listServices } from '../../domain/operations/read-services.ts'
 import {
@@ -58,10 +61,13 @@ const operations: Record<string, Play> = {
   ListTagsForResource: listTagsForResource,
   ListTaskDefinitionFamilies: listTaskDefinitionFamilies,
   ListTaskDefinitions: listTaskDefinitions,
+  PutClusterCapacityProviders: putClusterCapacityProviders,
   RegisterTaskDefinition: registerTaskDefinition,
   StopServiceDeployment: stopServiceDeployment,
   TagResource: tagResource,
   UntagResource: untagResource,
+  UpdateCluster: updateCluster,
+  UpdateClusterSettings: updateClusterSettings,
   UpdateService: updateService,
 }
 

@@ -134,6 +134,12 @@ describe('rates, starts and ends', () => {
       '2026-02-02T06:00:00Z',
     ])
   })
+  it('takes rate(1 hours), which the examples of Terraform say, for an hour', () => {
+    expect(firings(times('rate(1 hours)'), '2026-01-01T00:07:00Z', 2)).toEqual([
+      '2026-01-01T01:00:00Z',
+      '2026-01-01T02:00:00Z',
+    ])
+  })
   it('keeps between start and end, both included', () => {
     const bounds = { start: at('2026-01-02T00:00:00Z'), end: at('2026-01-03T00:00:00Z') }
     expect(firings(times('cron(0 0 * * ? *)', 'UTC', bounds), '2025-12-01T00:00:00Z', 3)).toEqual([
@@ -173,7 +179,6 @@ describe('what is no expression', () => {
     ['', 'none of'],
     ['rate(5)', 'whole number'],
     ['rate(0 minutes)', 'whole number'],
-    ['rate(1 minutes)', 'rate(1 minute)'],
     ['rate(5 minute)', 'minutes for every other'],
     ['rate(1.5 hours)', 'whole number'],
     ['at(2026-02-30T00:00:00)', 'no time'],
