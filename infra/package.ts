@@ -15,10 +15,10 @@ in .serverless/ (stage dev unless told). Exit code 1 when a bundle is larger tha
 
 /**
  * Largest size of a minified bundle, in bytes, without credential chains: it is read at every cold start. The API's is the
- * largest: 26 operations with their schemas, of which services are 44 KB, 13 of Application Auto Scaling with 35 KB, 12 of
+ * largest: 29 operations with their schemas, of which services are 44 KB, 13 of Application Auto Scaling with 35 KB, 12 of
  * EventBridge Scheduler with 41 KB, and 15 of EventBridge with 34 KB.
  */
-const LIMIT = 494_000
+const LIMIT = 512_000
 
 async function main(args: string[]): Promise<number> {
   const stage = args[0] === '--stage' ? args[1] : args.length === 0 ? 'dev' : undefined
