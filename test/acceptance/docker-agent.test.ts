@@ -186,7 +186,7 @@ describe.skipIf('reason' in found)(
       await start()
       const state = await agentAt(agentSocket).pull(HELLO_IMAGE, newTask())
       expect(state).toEqual({ state: 'done' })
-      await expect(start()).rejects.toThrow('Another agent listens')
+      await expect(start()).rejects.toThrow('Another process listens')
     })
 
     test('a registry that does not answer is waited for; a name that is none is refused', async () => {

@@ -370,7 +370,7 @@ describe('the front door', () => {
     expect(unknown.status).toBe(404)
     const none = await ask('front.demo.localhost')
     expect(none.status).toBe(503)
-    expect(none.body).toContain('the service is scaled to zero')
+    expect(none.body).toContain('is scaled to zero, and nothing may wake it')
     await update('front', { desiredCount: 1 })
     await stable('front')
     expect(await ask('front.demo.localhost')).toEqual({ status: 200, body: 'front\n' })
