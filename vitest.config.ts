@@ -7,11 +7,11 @@ export default defineConfig({
     projects: [
       project('unit', ['test/unit/**/*.test.ts'], { testTimeout: 60_000 }),
       project('simulation', ['test/simulation/**/*.test.ts'], { testTimeout: 120_000 }),
-      // They start engines, processes and containers, and would only slow each other down side by side.
+      // They start processes and containers, and wait for them most of the time: two files side by side.
       project('acceptance', ['test/acceptance/**/*.test.ts'], {
         testTimeout: 60_000,
         hookTimeout: 120_000,
-        fileParallelism: false,
+        maxWorkers: 2,
       }),
     ],
   },

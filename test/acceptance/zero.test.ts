@@ -294,7 +294,7 @@ describe('killed in the middle of a wake', () => {
     async (_, name) => {
       const service = `killed-${name.replace(/\W/g, '-')}`.slice(0, 30)
       await sleeping(service, web(), { 'slipway:idle-seconds': '2' })
-      for (const ms of [5, 60, 250]) {
+      for (const ms of [20, 200]) {
         const answered = ask(service).then(
           ({ status }) => status,
           () => 'broken off',
