@@ -64,7 +64,8 @@ test('of twelve tasks three run at a time, also when everything is killed on the
   ]
   const places = await eventually(async () => {
     const found = (await described(tasks, 'narrow')).flatMap((task) => attribute(task, 'slipway.place') ?? [])
-    return found.length > 3 ? found : undefined
+    // For a moment who has been admitted still stands in front.
+    return found.length > 3 && found.includes('1') ? found : undefined
   })
   expect(places.map(Number).toSorted((a, b) => a - b)).toEqual(places.map((_, n) => n + 1))
   await it0.kill()

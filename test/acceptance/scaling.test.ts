@@ -70,6 +70,8 @@ async function create(serviceName: string, script: string, desiredCount: number)
       serviceName,
       taskDefinition: taskDefinition!.taskDefinitionArn,
       desiredCount,
+      // As long as its policy needs to want fewer, not five minutes.
+      tags: [{ key: 'slipway:idle-seconds', value: '15' }],
     }),
   )
 }

@@ -147,7 +147,8 @@ const gone = (family: string) =>
       const running = await engine.listContainers({ filters: { label, status: ['running'] } })
       return running.length === 0 ? true : undefined
     },
-    20,
+    // A gateway that was killed has a lease for 30 s, and so long its tasks wait for it.
+    60,
     `${family} to be gone`,
   )
 
