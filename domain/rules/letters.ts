@@ -1,6 +1,7 @@
 import type { Scope } from '../decision.ts'
 import { Refusal } from '../errors.ts'
 import type { Letter } from '../schedules/run-look.ts'
+import { startOf } from '../text.ts'
 import { ruleArn } from './api.ts'
 import type { BusEvent, TargetCall } from './model.ts'
 
@@ -24,7 +25,7 @@ export function noRuleMatches(unmatched: readonly BusEvent[], of: number): Refus
   return {
     refusal: new Refusal(
       'NoRuleMatches',
-      `No enabled rule with a target matches ${which}: source '${source.slice(0, 200)}', detail-type '${type.slice(0, 200)}'.`,
+      `No enabled rule with a target matches ${which}: source '${startOf(source, 200)}', detail-type '${startOf(type, 200)}'.`,
     ),
   }
 }
