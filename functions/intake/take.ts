@@ -56,13 +56,14 @@ const AT_ONCE = 16
 async function takeEvents(messageId: string, events: readonly BusEvent[], ports: Ports): Promise<Refused[]> {
   const who = { caller: inOwnName(ports).caller, seed: messageId }
   const rules = await perform(openRules, {}, who, ports)
+  const among = events.length > 1 ? true : undefined
   const taken = await severalAtOnce(events, AT_ONCE, async (event, index) => {
     const refused: Refused[] = []
     let matched = true
     await orRefused(async () => {
       const asked = await perform(takeEvent, { messageId, index, event, rules }, who, ports)
       matched = asked !== undefined
-      for (const call of asked?.calls ?? []) refused.push(...(await startFor(call, event, ports)))
+      for (const call of asked?.calls ?? []) refused.push(...(await startFor(call, { event, among }, ports)))
     }, refused)
     return { event, refused, matched }
   })
@@ -72,13 +73,17 @@ async function takeEvents(messageId: string, events: readonly BusEvent[], ports:
 }
 
 /** One target's call. What it is refused stands in the way of no other. */
-async function startFor(call: TargetCall, event: BusEvent, ports: Ports): Promise<Refused[]> {
-  const of = (refusal: Refusal) => refusedCall(call, event, refusal, ports.scope)
-  if ('refused' in call.asks) return [of(new Refusal(call.asks.refused.type, call.asks.refused.message))]
+async function startFor(
+  call: TargetCall,
+  of: { readonly event: BusEvent; readonly among?: true | undefined },
+  ports: Ports,
+): Promise<Refused[]> {
+  const as = (refusal: Refusal) => refusedCall(call, of, refusal, ports.scope)
+  if ('refused' in call.asks) return [as(new Refusal(call.asks.refused.type, call.asks.refused.message))]
   const { input } = call.asks
   const refused: Refused[] = []
   const caller = call.target.RoleArn ?? inOwnName(ports).caller
-  await orRefused(async () => void (await start(input, call.token, caller, ports)), refused, of)
+  await orRefused(async () => void (await start(input, call.token, caller, ports)), refused, as)
   return refused
 }
 

@@ -384,6 +384,17 @@ describe('what is refused goes to the dead-letter queue with the reason', () => 
     expect(here.letters[1]).toMatchObject({ queue: DEAD, body: JSON.stringify(s3('b')) })
   })
 
+  it('of many records that a target refuses each has a letter with its own event, not with all of them', async () => {
+    const here = await shop(worker({ EcsParameters: { TaskDefinitionArn: 'nobody' } }))
+    await here.deliver('m1', s3('a', 'b'))
+    const named = here.letters.map(({ body }) => JSON.parse(body).detail.object.key)
+    expect(named).toEqual(['a', 'b'])
+    expect(told(here)).toMatchObject([{ queue: DEAD, code: 'ClientException' }, { queue: DEAD }])
+    // Sent again, it asks for that event alone.
+    await here.deliver('m2', here.letters[1]!.body)
+    expect(here.letters).toHaveLength(3)
+  })
+
   it('a message of 256 KB runs like any other, or is refused with all of it in the letter', async () => {
     const here = await shop(worker())
     const names = Array.from({ length: 400 }, (_, n) => `photos/${'x'.repeat(180)}/${n}`)
