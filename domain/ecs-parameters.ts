@@ -2,7 +2,7 @@ import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
 import type * as eventbridge from '@aws-sdk/client-eventbridge'
 import type * as scheduler from '@aws-sdk/client-scheduler'
 import { parseArn } from './arn.ts'
-import { checkTags } from './operations/tag-rules.ts'
+import { checkTaskTags } from './operations/tag-rules.ts'
 import { decodeInput, parseJson } from './wire/codec.ts'
 
 /** RunTask as EventBridge's services ask for it: a cluster's ARN with EcsParameters, and overrides (facts: ECS 12.1, 12.2). */
@@ -31,7 +31,7 @@ export const runTaskOf = ({ cluster, parameters, tags, overrides, startedBy }: E
 /** A request that came in pieces, as ECS reads it. */
 export function judged(request: object): RunTaskRequest {
   const input = decodeInput(RunTask$, JSON.stringify(request)) as RunTaskRequest
-  checkTags(input.tags)
+  checkTaskTags(input.tags)
   return input
 }
 

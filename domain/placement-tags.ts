@@ -59,6 +59,15 @@ export function judgePlacementTags(tags: Tags): void {
   }
 }
 
+/** On a task or a service nobody would keep a limit: it is refused, by its name. */
+export function refuseLimits(tags: Tags): void {
+  const limit = tags?.find(({ key }) => key === MAX_TASKS || key === MAX_VCPUS)?.key
+  if (limit !== undefined)
+    throw invalidParameter(
+      `The tag ${limit} is one of clusters and task definitions: it limits no single service, and no task.`,
+    )
+}
+
 const numberOf = (tags: Tags, key: string): number | undefined => {
   const value = tags?.find((tag) => tag.key === key)?.value
   return value === undefined ? undefined : Number(value)

@@ -21,6 +21,13 @@ export interface Queue {
   send(wakes: readonly OutgoingWake[]): Promise<void>
 }
 
+/** One of the events that were sent together, which the run-task queue takes never: its place, and why in the queue's words. */
+export interface RefusedEvent {
+  readonly index: number
+  readonly code: string
+  readonly message: string
+}
+
 /** The identity under which capacity knows a task. Launching twice under one arn launches once (Law 4). */
 export interface TaskName {
   readonly arn: string

@@ -1,6 +1,6 @@
 import type { Moment, Scope } from '../domain/decision.ts'
 import { moment } from '../domain/moment.ts'
-import type { Capacity, Queue, QueueDepth, Store } from '../domain/ports.ts'
+import type { Capacity, Queue, QueueDepth, RefusedEvent, Store } from '../domain/ports.ts'
 import type { Letter } from '../domain/schedules/run-look.ts'
 import { openCapacity } from '../infra/capacity/drivers.ts'
 import { type Config, readConfig } from '../infra/config.ts'
@@ -21,8 +21,8 @@ export interface Ports {
   readonly log: Log
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
-  /** Events into the run-task queue: all of them, or `Unavailable`. For the api. */
-  readonly events?: ((events: readonly string[]) => Promise<void>) | undefined
+  /** Events into the run-task queue: all but those it answers, or `Unavailable`. For the api. */
+  readonly events?: ((events: readonly string[]) => Promise<readonly RefusedEvent[]>) | undefined
   /** To dead-letter queues: of schedules for the worker, of rules and of the run-task queue for the intake. */
   readonly letters?: ((letter: Letter) => Promise<Delivered>) | undefined
   /** Seconds that the start of a task takes here, about; absent: none to speak of. */

@@ -2,11 +2,12 @@ import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import { Unavailable } from '../domain/ports.ts'
 import { queueOf } from '../domain/schedules/queue.ts'
 import type { Letter } from '../domain/schedules/run-look.ts'
+import { queueable, startOf } from '../domain/text.ts'
 
 export type Delivered = { readonly undeliverable?: string | undefined }
 
-/** SQS allows 1 MB and asks no more of an attribute than that it is not empty. */
-const text = (value: string) => ({ DataType: 'String', StringValue: value.slice(0, 1_000) || '-' })
+/** SQS allows 1 MB, and no attribute that is empty. */
+const text = (value: string) => ({ DataType: 'String', StringValue: queueable(startOf(value, 1_000)) || '-' })
 
 /** Sends what failed to a dead-letter queue of this region, on one machine to those of its endpoint. An outage throws `Unavailable`. */
 export function letterBox(
@@ -21,7 +22,7 @@ export function letterBox(
       await client.send(
         new SendMessageCommand({
           QueueUrl: `${at}/${named.account}/${named.name}`,
-          MessageBody: body,
+          MessageBody: queueable(body),
           MessageAttributes: Object.fromEntries(
             Object.entries(attributes).map(([name, value]) => [name, text(value)]),
           ),

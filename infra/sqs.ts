@@ -1,6 +1,11 @@
-import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, SQSClient } from '@aws-sdk/client-sqs'
+import {
+  type BatchResultErrorEntry,
+  SendMessageBatchCommand,
+  type SendMessageBatchRequestEntry,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
 import type { Wake } from '../domain/decision.ts'
-import { type Queue, Unavailable } from '../domain/ports.ts'
+import { type Queue, type RefusedEvent, Unavailable } from '../domain/ports.ts'
 import { toEmbedded } from './embedded.ts'
 
 export interface QueueOptions {
@@ -30,7 +35,8 @@ export function sqsQueue(options: QueueOptions, client = sqsClient(options)): Qu
         MessageBody: wakeBody(wake),
         ...(delaySeconds && { DelaySeconds: Math.min(900, delaySeconds) }),
       }))
-      await sendAll(options.wakeQueueUrl, messages, client)
+      const [refused] = await sendAll(options.wakeQueueUrl, messages, client)
+      if (refused) throw new Unavailable(`The queue refused a wake: ${refused.message}`)
     },
   }
 }
@@ -38,38 +44,50 @@ export function sqsQueue(options: QueueOptions, client = sqsClient(options)): Qu
 /** The run-task queue, from the side of those who send to it. */
 export const eventQueue =
   (QueueUrl: string, client: Pick<SQSClient, 'send'>) =>
-  (events: readonly string[]): Promise<void> =>
+  (events: readonly string[]): Promise<readonly RefusedEvent[]> =>
     sendAll(
       QueueUrl,
       events.map((MessageBody) => ({ MessageBody })),
       client,
     )
 
-/** All, or `Unavailable`. */
+type Message = Omit<SendMessageBatchRequestEntry, 'Id'>
+
+/** All but those that SQS says no to for good, which it answers; or `Unavailable`. */
 async function sendAll(
   QueueUrl: string,
-  messages: readonly Omit<SendMessageBatchRequestEntry, 'Id'>[],
+  messages: readonly Message[],
   client: Pick<SQSClient, 'send'>,
-): Promise<void> {
-  for (let at = 0; at < messages.length; at += 10) {
-    const batch = messages.slice(at, at + 10)
-    let failed: { Message?: string | undefined }[] | undefined
+): Promise<RefusedEvent[]> {
+  const refused: RefusedEvent[] = []
+  for (let at = 0; at < messages.length; at += 10) await send(messages.slice(at, at + 10), at)
+  return refused
+
+  async function send(batch: readonly Message[], at: number): Promise<void> {
+    let failed: BatchResultErrorEntry[]
     try {
       const Entries = batch.map((message, n) => ({ Id: String(n), ...message }))
-      const out = await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))
-      failed = out.Failed
+      failed = (await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }))).Failed ?? []
     } catch (cause) {
-      throw new Unavailable(
-        `The queue did not answer (${cause instanceof Error ? cause.message || cause.name : String(cause)})`,
-        cause,
-      )
+      const { name, message } = cause instanceof Error ? cause : { name: String(cause), message: '' }
+      if (!TOO_LONG.test(name)) throw new Unavailable(`The queue did not answer (${message || name})`, cause)
+      if (batch.length === 1) return void refused.push({ index: at, code: 'BatchRequestTooLong', message })
+      const half = Math.ceil(batch.length / 2)
+      await send(batch.slice(0, half), at)
+      return send(batch.slice(half), at + half)
     }
-    if (failed?.length)
+    const passing = failed.filter(({ SenderFault }) => !SenderFault)
+    if (passing.length > 0)
       throw new Unavailable(
-        `The queue refused ${failed.length} of ${batch.length} messages: ${failed[0]?.Message ?? 'no reason given'}`,
+        `The queue refused ${passing.length} of ${batch.length} messages: ${passing[0]?.Message ?? 'no reason given'}`,
       )
+    for (const { Id, Code = '', Message = Code } of failed)
+      refused.push({ index: at + Number(Id), code: Code, message: Message })
   }
 }
+
+/** All of a batch together may have 1 MiB, which is also the most that one message may have. */
+const TOO_LONG = /BatchRequestTooLong/
 
 export const wakeBody = (wake: Wake): string => JSON.stringify(wake)
 

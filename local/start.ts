@@ -29,7 +29,6 @@ async function main(args: string[]): Promise<number> {
     console.error(`Slipway does not know ${args[0]}.\n\n${help}`)
     return 2
   }
-  const began = performance.now()
   const settings = readSettings()
   const lock = lockData(settings.data)
   if (!lock) {
@@ -40,6 +39,19 @@ async function main(args: string[]): Promise<number> {
   }
   const afterKill = readPid(settings.data) !== undefined
   writePid(settings.data)
+  try {
+    await run(settings, afterKill)
+    return 0
+  } finally {
+    // Also of a start that failed, or was stopped before it was up: only after a kill is there something left to end.
+    forgetPid(settings.data)
+    lock.release()
+  }
+}
+
+/** Until it is asked to stop, or can not go on. */
+async function run(settings: Settings, afterKill: boolean): Promise<void> {
+  const began = performance.now()
   let instance: Instance | undefined
   const asked = stopAsked(() => {
     instance?.kill()
@@ -63,16 +75,13 @@ async function main(args: string[]): Promise<number> {
   if (!instance) {
     // Asked to stop before it is up. Whoever still waits for an engine has begun nothing; else that is stopped in order.
     if (begun) await starting.then((late) => late.stop()).catch(() => undefined)
-    return 0
+    return
   }
   writeFileSync(join(settings.data, 'endpoint'), instance.endpoint)
   await tell(settings, instance, await socket, performance.now() - began)
   await Promise.race([greet(settings, instance, image), asked])
   await Promise.race([asked, instance.failed.catch((error: Error) => stopAfter(instance, error))])
   await instance.stop()
-  forgetPid(settings.data)
-  lock.release()
-  return 0
 }
 
 async function stopAfter(instance: Instance, error: Error): Promise<never> {

@@ -3,7 +3,7 @@ import { invalidParameter, unsupported } from '../errors.ts'
 import { checkOverrideSize } from '../fargate.ts'
 import type { Cluster, TaskDefinitionRecord } from '../model.ts'
 import { judgeLaunch, judgeNetwork, launchOn, refuseTypeAndStrategy, refuseUnbuilt } from './launch-rules.ts'
-import { checkTags } from './tag-rules.ts'
+import { checkTaskTags } from './tag-rules.ts'
 
 /** What RunTask refuses, in the order ECS looks (facts: ECS 2.3, 3.2, 4.1). */
 export function judgeRunTask(input: RunTaskRequest, record: TaskDefinitionRecord, cluster: Cluster): void {
@@ -36,7 +36,7 @@ function judgeForm(input: RunTaskRequest): void {
     throw invalidParameter('SERVICE is not a valid value for propagateTags when running a task.')
   if (input.group?.startsWith('service:')) throw invalidParameter('Invalid namespace for group.')
   checkOverridesLength(input.overrides)
-  checkTags(input.tags)
+  checkTaskTags(input.tags)
 }
 
 export function checkOverridesLength(overrides: RunTaskRequest['overrides']): void {

@@ -19,7 +19,7 @@ import { refuseTypeAndStrategy } from './launch-rules.ts'
 import { serviceAnswer } from './service-answer.ts'
 import { isSame, revisionOf, targetOf } from './service-revision.ts'
 import { judgeAsked, judgeServiceTags, judgeTarget, settingsOf, type Target } from './service-rules.ts'
-import { checkTags } from './tag-rules.ts'
+import { checkTaskTags } from './tag-rules.ts'
 
 /**
  * CreateService, UpdateService and DeleteService: each stores what is wanted, in one write of the service's record, and
@@ -103,7 +103,7 @@ function* judged(
   { scope }: Call,
 ): Reading<{ target: Target; settings: Service['settings'] }> {
   judgeAsked(input)
-  checkTags(input.tags)
+  checkTaskTags(input.tags)
   judgeServiceTags(input.tags)
   refuseTypeAndStrategy(input)
   if (input.desiredCount === undefined)

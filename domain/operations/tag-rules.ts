@@ -1,6 +1,6 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { invalidParameter } from '../errors.ts'
-import { judgePlacementTags } from '../placement-tags.ts'
+import { judgePlacementTags, refuseLimits } from '../placement-tags.ts'
 
 const MOST = 50
 
@@ -14,6 +14,12 @@ export function checkTags(tags: readonly Tag[] | undefined): void {
   if (twice !== undefined) throw invalidParameter(`Duplicate tag key: ${twice}.`)
   if (own.length > MOST) throw invalidParameter(`Tags can not be more than ${MOST}.`)
   judgePlacementTags(own.length > 0 ? tags : undefined)
+}
+
+/** The same for tags that tasks and services are given. */
+export function checkTaskTags(tags: readonly Tag[] | undefined): void {
+  checkTags(tags)
+  refuseLimits(tags)
 }
 
 /** Tags given now replace those of the same key. */

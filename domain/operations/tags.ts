@@ -11,7 +11,7 @@ import { wakingTarget } from '../scaling/resource.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { judgeServiceTags } from './service-rules.ts'
-import { checkTags, mergeTags } from './tag-rules.ts'
+import { checkTags, checkTaskTags, mergeTags } from './tag-rules.ts'
 
 /** Tags of clusters, task definitions, tasks and services; of what Slipway has not built, nothing can be found (facts: ECS 2.1, 3.1). */
 
@@ -25,9 +25,11 @@ export function* tagResource(
   checkTags(given)
   const stored = yield* resource(input.resourceArn ?? '', call.scope)
   refuseStopped(stored.record)
+  const kind = keys.kindOf(stored.key)
+  if (kind === 'task' || kind === 'service') checkTaskTags(given)
   const tags = mergeTags(stored.record.tags, given)
   checkTags(tags)
-  if (keys.kindOf(stored.key) === 'service') judgeServiceTags(tags)
+  if (kind === 'service') judgeServiceTags(tags)
   return { reply: {}, ...(yield* retagged(stored, tags, call)) }
 }
 

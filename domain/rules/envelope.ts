@@ -23,12 +23,17 @@ export function openEnvelope(body: string, messageId: string, call: Call): Opene
   return events ? { holds: 'events', events } : { holds: 'request' }
 }
 
+/** S3 sends one. More would not be done within the time that one delivery of the message has, 30 s. */
+const MOST_RECORDS = 1_000
+
 function eventsIn(json: unknown, messageId: string, call: Call): BusEvent[] | undefined {
   if (!isObject(json)) return undefined
   if (Object.hasOwn(json, 'detail-type')) return [busEvent(json, messageId, call)]
   if (textIn(json, 'Event') === 's3:TestEvent') return []
   if (!Array.isArray(json.Records)) return undefined
   if (json.Records.length === 0) throw invalidEnvelope('its list of Records is empty')
+  if (json.Records.length > MOST_RECORDS)
+    throw invalidEnvelope(`it has ${json.Records.length} Records, and ${MOST_RECORDS} are the most`)
   return json.Records.map((record, index) => s3Event(record, messageId, index, call))
 }
 

@@ -1,6 +1,7 @@
 import type { Scope } from '../decision.ts'
 import { Refusal } from '../errors.ts'
 import type { Letter } from '../schedules/run-look.ts'
+import { startOf } from '../text.ts'
 import { ruleArn } from './api.ts'
 import type { BusEvent, TargetCall } from './model.ts'
 
@@ -15,6 +16,8 @@ export interface Refused {
     /** The target's own dead-letter queue. */
     readonly letters?: string | undefined
     readonly event: BusEvent
+    /** Set where the message holds other events too. */
+    readonly among?: true | undefined
   }
 }
 
@@ -24,7 +27,7 @@ export function noRuleMatches(unmatched: readonly BusEvent[], of: number): Refus
   return {
     refusal: new Refusal(
       'NoRuleMatches',
-      `No enabled rule with a target matches ${which}: source '${source.slice(0, 200)}', detail-type '${type.slice(0, 200)}'.`,
+      `No enabled rule with a target matches ${which}: source '${startOf(source, 200)}', detail-type '${startOf(type, 200)}'.`,
     ),
   }
 }
@@ -32,7 +35,7 @@ export function noRuleMatches(unmatched: readonly BusEvent[], of: number): Refus
 /** Says which rule and which target, and then in its own words why. */
 export function refusedCall(
   { rule, target }: TargetCall,
-  event: BusEvent,
+  { event, among }: { readonly event: BusEvent; readonly among?: true | undefined },
   { type, message }: Refusal,
   scope: Omit<Scope, 'caller'>,
 ): Refused {
@@ -44,6 +47,7 @@ export function refusedCall(
       id: target.Id ?? '',
       letters: target.DeadLetterConfig?.Arn,
       event,
+      among,
     },
   }
 }
@@ -57,8 +61,17 @@ export interface Came {
 /** SQS's limit of a message, less its attributes: five of up to a thousand characters, and their names. */
 const MOST_BYTES = 1_048_576 - 20_000
 
-/** What a dead-letter queue is told, under the names that EventBridge uses for it: the message as it came, with the reason. */
-export function letterTo(queue: string, { messageId, body }: Came, { refusal, target }: Refused): Letter {
+/**
+ * What a dead-letter queue is told, under the names that EventBridge uses for it: the message as it came, with the reason. Of one
+ * event among others that event: a thousand letters of a message of 500 KB would not be done in the time of a delivery, and each,
+ * sent again, would ask for all its events.
+ */
+export function letterTo(
+  queue: string,
+  { messageId, body: came }: Came,
+  { refusal, target }: Refused,
+): Letter {
+  const body = target?.among ? JSON.stringify(target.event) : came
   const whole = new TextEncoder().encode(body)
   const cut = whole.length > MOST_BYTES
   return {

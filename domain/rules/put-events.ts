@@ -3,15 +3,16 @@ import type { Scope } from '../decision.ts'
 import { objectIn } from '../ecs-parameters.ts'
 import { unsupported } from '../errors.ts'
 import type { Call } from '../operations/call.ts'
+import type { RefusedEvent } from '../ports.ts'
 import { isoOf } from '../schedules/target.ts'
-import { DEFAULT_BUS, type Input, invalid, judgeBus } from './api.ts'
+import { DEFAULT_BUS, type Input, invalid, judgeBus, type Output } from './api.ts'
 import { eventId } from './event.ts'
 import type { BusEvent } from './model.ts'
 
-/** What PutEvents comes to: events for the run-task queue, and an answer that holds once they are there. */
+/** What PutEvents comes to: events for the run-task queue, and what to answer once they are there, but for those it refused. */
 export interface Put {
   readonly events: readonly BusEvent[]
-  readonly reply: { readonly FailedEntryCount: number; readonly Entries: PutEventsResultEntry[] }
+  reply(refused: readonly RefusedEvent[]): Output<'PutEvents'>
 }
 
 const MOST_BYTES = 262_144
@@ -30,9 +31,17 @@ export function putEvents({ Entries = [], EndpointId }: Input<'PutEvents'>, call
   const events = judged.flatMap(({ event }) => event ?? [])
   return {
     events,
-    reply: {
-      FailedEntryCount: judged.length - events.length,
-      Entries: judged.map(({ event, failed }) => failed ?? { EventId: event?.id }),
+    reply(refused) {
+      const whys = new Map(refused.map(({ index, code, message }) => [events[index], { code, message }]))
+      const answers = judged.map(({ event, failed }): PutEventsResultEntry => {
+        if (failed) return failed
+        const why = whys.get(event)
+        return why ? { ErrorCode: why.code, ErrorMessage: why.message } : { EventId: event.id }
+      })
+      return {
+        FailedEntryCount: answers.filter(({ ErrorCode }) => ErrorCode !== undefined).length,
+        Entries: answers,
+      }
     },
   }
 }

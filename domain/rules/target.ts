@@ -4,6 +4,7 @@ import { isClusterArn, objectIn, runTaskOf, starter } from '../ecs-parameters.ts
 import { Refusal, unsupported } from '../errors.ts'
 import { checkOverridesLength } from '../operations/run-task-rules.ts'
 import { queueOf } from '../schedules/queue.ts'
+import { startOf } from '../text.ts'
 import { invalid } from './api.ts'
 import { type Context, inputOf, judgeInput } from './input.ts'
 import type { BusEvent } from './model.ts'
@@ -61,7 +62,7 @@ export const requestOf = (target: Target, event: BusEvent, context: Context): Ru
 function requestWith(target: Target, input: string, rule: string): RunTaskRequest {
   const overrides = objectIn(input)
   if (!overrides)
-    throw invalid(`Its input must be a JSON object, the overrides of RunTask, and is ${input.slice(0, 200)}`)
+    throw invalid(`Its input must be a JSON object, the overrides of RunTask, and is ${startOf(input, 200)}`)
   const parameters = target.EcsParameters!
   const request = runTaskOf({
     cluster: target.Arn!,

@@ -60,8 +60,7 @@ const sends: Answer<'PutEvents'> = async (input, { caller, seed }, ports) => {
     throw unsupported('Slipway takes no events in this deployment: it has no run-task queue.')
   const call = { scope: { ...ports.scope, caller }, moment: ports.clock(seed) }
   const { events, reply } = putEvents(input, call)
-  if (events.length > 0) await ports.events(events.map((event) => JSON.stringify(event)))
-  return reply
+  return reply(events.length > 0 ? await ports.events(events.map((event) => JSON.stringify(event))) : [])
 }
 
 const refuses = <const Reason extends string>(refuses: Reason) => ({ refuses })

@@ -4,12 +4,15 @@ import type { Letter } from '../../domain/schedules/run-look.ts'
 import { readConfig } from '../../infra/config.ts'
 import type { Delivered } from '../../infra/letters.ts'
 import { openPorts, type Ports } from '../ports.ts'
+import { severalAtOnce } from '../several.ts'
 import { type RunTaskMessage, takeMessage } from './take.ts'
 
 interface Open {
   readonly ports: Ports
   readonly deadLetterUrl: string
 }
+
+const LETTERS_AT_ONCE = 8
 
 let opened: Promise<Open> | undefined
 
@@ -29,7 +32,9 @@ export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
       try {
         const outcome = await takeMessage(message, ports)
         if (outcome.taken === 'refused')
-          for (const refused of outcome.refused) await bury(message, refused, ports.letters!, deadLetterUrl)
+          await severalAtOnce(outcome.refused, LETTERS_AT_ONCE, (refused) =>
+            bury(message, refused, ports.letters!, deadLetterUrl),
+          )
         return undefined
       } catch (error) {
         ports.log('warn', 'A message of the run-task queue could not be taken now; it comes again', {

@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/client-sqs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { dynamoClient } from '../../infra/dynamo.ts'
+import { eventQueue } from '../../infra/sqs.ts'
 import { openQueues, ownQueues, type Queues } from '../../local/queue.ts'
 import { openTable } from '../../local/table.ts'
 
@@ -35,6 +36,31 @@ describe('the embedded queue', () => {
     const require = createRequire(import.meta.url)
     expect(require('../../node_modules/fauxqs/package.json').version).toBe('2.4.1')
     expect(require('../../package.json').devDependencies.fauxqs).toBe('2.4.1')
+  })
+
+  test('takes every character that SQS takes, and refuses the others message by message', async () => {
+    const queues = await open()
+    const sqs = clientOf(queues)
+    const QueueUrl = queues.url('slipway-local-run-task')
+    const allowed = ['🚀 up', '\u{10000}\u{10ffff}', 'tab\tline\r\n', '\ud7ff\ue000\ufffd']
+    for (const MessageBody of allowed) {
+      await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }))
+      const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+      expect(Messages).toMatchObject([{ Body: MessageBody }])
+    }
+    for (const MessageBody of ['\uffff', '\ufffe', '\u0000', '\u001b'])
+      await expect(sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }))).rejects.toThrow(
+        'Invalid characters found',
+      )
+
+    const refused = await eventQueue(QueueUrl, sqs)(['🚀', 'no \uffff', 'fine', 'x'.repeat(1_048_577)])
+    expect(refused.map(({ index, code }) => [index, code])).toEqual([
+      [1, 'InvalidMessageContents'],
+      [3, 'BatchRequestTooLong'],
+    ])
+    const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }))
+    expect(Messages?.map(({ Body }) => Body)).toEqual(['🚀', 'fine'])
+    await queues.close()
   })
 
   test('keeps our queues and their messages when it is opened again, those in flight too', async () => {

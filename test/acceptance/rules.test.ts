@@ -18,7 +18,12 @@ import {
   RemoveTargetsCommand,
   TestEventPatternCommand,
 } from '@aws-sdk/client-eventbridge'
-import { DeleteMessageCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+} from '@aws-sdk/client-sqs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ensureEngine } from '../../local/engine.ts'
 import { ensureHelloImage } from '../../local/hello-image.ts'
@@ -219,6 +224,37 @@ describe('rules, with an SDK client and real containers', () => {
       'SerializationException: Unexpected token received from parser',
     ])
     expect(found[0]!.body).toBe(JSON.stringify(s3('notes.txt')))
+  }, 120_000)
+
+  it('emoji go through PutEvents, a RunTask message and a queue of one’s own; what no queue takes fails by itself', async () => {
+    await rule('emoji', { source: ['emoji'] }, { key: '$.detail.text', code: '$.version' })
+    const entry = (text: string) => ({
+      Source: 'emoji',
+      DetailType: 'said',
+      Detail: JSON.stringify({ text }),
+    })
+    const put = await events.send(new PutEventsCommand({ Entries: [entry('🚀 up'), entry('no \uffff')] }))
+    expect(put).toMatchObject({
+      FailedEntryCount: 1,
+      Entries: [
+        { EventId: expect.any(String) },
+        { ErrorCode: expect.stringMatching(/InvalidMessageContents/) },
+      ],
+    })
+    const environment = [
+      { name: 'KEY', value: '🐈' },
+      { name: 'CODE', value: '0' },
+    ]
+    const overrides = { containerOverrides: [{ name: 'main', environment }] }
+    await send({ taskDefinition: 'work', startedBy: 'emoji-message', overrides })
+    const ran = [...(await ended('events-rule/emoji', 1)), ...(await ended('emoji-message', 1))]
+    expect(codes(ran)).toEqual([0, 0])
+    expect((await Promise.all(ran.map(logOf))).flat()).toEqual(['took 🚀 up', 'took 🐈'])
+
+    const { QueueUrl } = await it0.sqs.send(new CreateQueueCommand({ QueueName: 'mine' }))
+    await it0.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'nice 👍🏽' }))
+    const { Messages } = await it0.sqs.send(new ReceiveMessageCommand({ QueueUrl }))
+    expect(Messages).toMatchObject([{ Body: 'nice 👍🏽' }])
   }, 120_000)
 
   it('a message of many records through a kill -9 and a changed rule runs each of them once', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { repository } from '../../infra/build.ts'
+import { readPid } from '../../local/lock.ts'
 import { readSettings } from '../../local/settings.ts'
 import { engineOrReason } from '../support/engine.ts'
 import { childrenOf, commandOf } from '../support/processes.ts'
@@ -74,6 +75,17 @@ test('--help says how, and what is not known is refused', async () => {
   expect(wrong.text()).toContain('--prot')
   const down = slipway('down', {}, '--help')
   expect(await down.ended).toBe(0)
+})
+
+test('stopped before it is up, it leaves nothing that the next start takes for a kill', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'slipway-start-'))
+  const started = slipway('start', { SLIPWAY_DATA: data, SLIPWAY_PORT: '0', SLIPWAY_CAPACITY: 'simulated' })
+  await eventually(async () => readPid(data), 20, 'the lock')
+  started.child.kill('SIGTERM')
+  expect(await started.ended).toBe(0)
+  expect(started.text()).not.toContain('Slipway is ready')
+  expect(readPid(data)).toBeUndefined()
+  rmSync(data, { recursive: true })
 })
 
 describe.skipIf('reason' in found)(

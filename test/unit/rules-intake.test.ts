@@ -1,4 +1,6 @@
 import { describe, expect, it, test } from 'vitest'
+import * as keys from '../../domain/keys.ts'
+import { takeMessage } from '../../functions/intake/take.ts'
 import { CLUSTER, Crash, DEAD, event, RuleShop, s3, s3Record, sns, UPLOADS, worker } from './rules-shop.ts'
 
 const DAY = 24 * 60 * 60_000
@@ -192,6 +194,35 @@ describe('a message whose process dies, and that comes again', () => {
     expect(here.left).toBe(0)
   })
 
+  it('of a thousand records takes several at once, reads the rules once, and writes nothing the second time', async () => {
+    const here = await shop(worker())
+    const many = s3(...Array.from({ length: 1_000 }, (_, n) => `${n}`))
+    let [reading, most, rulesRead] = [0, 0, 0]
+    const { store } = here.ports
+    const ports = {
+      ...here.ports,
+      store: {
+        ...store,
+        async get(wanted: Parameters<typeof store.get>[0]) {
+          most = Math.max(most, ++reading)
+          const found = await store.get(wanted)
+          reading--
+          return found
+        },
+        query(query: Parameters<typeof store.query>[0]) {
+          if (query.pk === keys.rulesPartition(here.ports.scope)) rulesRead++
+          return store.query(query)
+        },
+      },
+    }
+    const message = { messageId: 'm1', body: JSON.stringify(many) }
+    expect(await takeMessage(message, ports)).toEqual({ taken: 'accepted' })
+    expect([here.tasks.length, most, rulesRead]).toEqual([1_000, 16, 1])
+    const written = here.written
+    expect(await takeMessage(message, ports)).toEqual({ taken: 'accepted' })
+    expect(here.written).toBe(written)
+  })
+
   it('finishes what it had begun though its rule was deleted', async () => {
     const here = await shop(worker(), worker({ Id: 'again' }))
     here.left = 3
@@ -244,6 +275,12 @@ describe('what is refused goes to the dead-letter queue with the reason', () => 
       { Records: [] },
       'InvalidEnvelopeException',
       'The message can not be taken: its list of Records is empty.',
+    ],
+    [
+      'more records than are done in one delivery',
+      s3(...Array.from({ length: 1_001 }, (_, n) => `${n}`)),
+      'InvalidEnvelopeException',
+      'The message can not be taken: it has 1001 Records, and 1000 are the most.',
     ],
     [
       'records of another service',
@@ -347,6 +384,17 @@ describe('what is refused goes to the dead-letter queue with the reason', () => 
     expect(here.letters[1]).toMatchObject({ queue: DEAD, body: JSON.stringify(s3('b')) })
   })
 
+  it('of many records that a target refuses each has a letter with its own event, not with all of them', async () => {
+    const here = await shop(worker({ EcsParameters: { TaskDefinitionArn: 'nobody' } }))
+    await here.deliver('m1', s3('a', 'b'))
+    const named = here.letters.map(({ body }) => JSON.parse(body).detail.object.key)
+    expect(named).toEqual(['a', 'b'])
+    expect(told(here)).toMatchObject([{ queue: DEAD, code: 'ClientException' }, { queue: DEAD }])
+    // Sent again, it asks for that event alone.
+    await here.deliver('m2', here.letters[1]!.body)
+    expect(here.letters).toHaveLength(3)
+  })
+
   it('a message of 256 KB runs like any other, or is refused with all of it in the letter', async () => {
     const here = await shop(worker())
     const names = Array.from({ length: 400 }, (_, n) => `photos/${'x'.repeat(180)}/${n}`)
@@ -378,7 +426,7 @@ describe('what is refused goes to the dead-letter queue with the reason', () => 
     expect(await here.deliver('m1', s3('k'))).toMatchObject([
       { refusal: { type: 'TooManyTargetsException' } },
     ])
-    expect(here.letters[0]!.attributes.ERROR_MESSAGE).toContain('20 calls')
+    expect(here.letters[0]!.attributes.ERROR_MESSAGE).toContain('20 calls, has ')
     expect(here.tasks).toEqual([])
   })
 

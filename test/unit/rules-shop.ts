@@ -1,6 +1,7 @@
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
+import type { RefusedEvent } from '../../domain/ports.ts'
 import type { Refused } from '../../domain/rules/letters.ts'
 import type { Letter } from '../../domain/schedules/run-look.ts'
 import { answerEvents } from '../../functions/api/events.ts'
@@ -38,6 +39,8 @@ export class RuleShop {
   readonly letters: Letter[] = []
   /** Queues that are not there. */
   readonly missing = new Set<string>()
+  /** What the run-task queue says no to. */
+  refuses: (events: readonly string[]) => RefusedEvent[] = () => []
   written = 0
   /** How many writes and sends may still happen before the process dies. */
   left = Number.POSITIVE_INFINITY
@@ -61,7 +64,10 @@ export class RuleShop {
           }),
       },
       queue: { send: async () => step(() => {}) },
-      events: async (events) => void this.sent.push(...events),
+      events: async (events) => {
+        this.sent.push(...events)
+        return this.refuses(events)
+      },
       letters: async (letter) =>
         step(() => {
           if (this.missing.has(letter.queue)) return { undeliverable: 'QueueDoesNotExist' }

@@ -348,6 +348,25 @@ describe('PutEvents', () => {
     ...more,
   })
 
+  it('answers an event that the queue refuses for good as one that failed, and the others as taken', async () => {
+    shop.refuses = (events) =>
+      events.flatMap((body, index) =>
+        body.includes('\uffff')
+          ? [{ index, code: 'InvalidMessageContents', message: 'Invalid characters found.' }]
+          : [],
+      )
+    const entry = (text: string) => ({ Source: 'shop', DetailType: 'x', Detail: JSON.stringify({ text }) })
+    const Entries = [{ Source: 'shop' }, entry('\uffff'), entry('🚀')]
+    expect(await shop.ask('PutEvents', { Entries })).toEqual({
+      FailedEntryCount: 2,
+      Entries: [
+        expect.objectContaining({ ErrorCode: 'InvalidArgument' }),
+        { ErrorCode: 'InvalidMessageContents', ErrorMessage: 'Invalid characters found.' },
+        { EventId: expect.any(String) },
+      ],
+    })
+  })
+
   it('sends each entry to the run-task queue as an event, which a rule then runs', async () => {
     await shop.rule('orders', '{"source":["shop"]}', worker({ InputTransformer: undefined }))
     const answer = await shop.ask('PutEvents', {

@@ -3,6 +3,8 @@ import type { Stored } from '../../domain/decision.ts'
 import { Refusal } from '../../domain/errors.ts'
 import * as keys from '../../domain/keys.ts'
 import { createCluster } from '../../domain/operations/clusters.ts'
+import { runTask } from '../../domain/operations/run-task.ts'
+import { createService } from '../../domain/operations/services.ts'
 import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
 import { registerTaskDefinition } from '../../domain/operations/task-definitions.ts'
 import { decide, newCall, put, type Records, scope, settle } from './support.ts'
@@ -122,3 +124,23 @@ test('a stopped task takes no tags, and `aws:` keys are reserved', () => {
     'Tag keys that start with aws: are reserved for system use.',
   )
 })
+
+test.each(['slipway:max-tasks', 'slipway:max-vcpus'])(
+  '%s limits a cluster or a family, and is refused where it would limit nothing: on a task or a service',
+  (key) => {
+    const records = world()
+    const tags = [{ key, value: '2' }]
+    const asked = { cluster: 'c', taskDefinition: 'f', tags }
+    const before = new Map(records)
+    for (const ask of [
+      () => settle(runTask(asked, call()), records),
+      () => settle(createService({ ...asked, serviceName: 's', desiredCount: 1 }, call()), records),
+      () => tag(records, TASK, [key, '2']),
+    ])
+      expect(ask).toThrow(
+        `The tag ${key} is one of clusters and task definitions: it limits no single service, and no task.`,
+      )
+    expect(records).toEqual(before)
+    for (const limited of [CLUSTER, DEFINITION]) expect(tag(records, limited, [key, '2'])).toEqual({})
+  },
+)
