@@ -38,6 +38,8 @@ export interface Played {
   readonly calls: number
 }
 
+/** Comes again as long as a service is bound to a queue. */
+const WATCH = wakeBody({ key: keys.queueWatch(SCOPE) })
 const START = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000
 /** Longer than pulls, graces and placement take. */
@@ -158,7 +160,7 @@ export async function play(
 }
 
 const waiting = (queue: SimulatedQueue<unknown>) => {
-  const count = [...queue.messages()].length
+  const count = [...queue.messages()].filter(({ body }) => body !== WATCH).length
   return count > 0 ? `${count} messages wait` : undefined
 }
 
