@@ -40,16 +40,15 @@ export interface PolicyQueue {
   readonly wakes: boolean
 }
 
-/** `undefined` where nothing tells what is asked of the service, or what tells it does not answer: then nothing follows. */
+/** `undefined` where nothing tells what is asked of the service: then nothing follows. */
 export function demandOf(asked: Asked): Demand | undefined {
   const { routed, bound, others } = asked
-  if (!routed && !bound && others.length === 0) return undefined
-  if ((bound && !bound.depth) || others.some(({ depth }) => !depth)) return undefined
   const all = [
     ...(routed ? [byRequests(asked)] : []),
-    ...(bound?.depth ? [byQueue(bound.depth, asked)] : []),
-    ...others.map(({ depth, wakes }) => byOtherQueue(depth!, wakes, asked)),
+    ...(bound ? [bound.depth ? byQueue(bound.depth, asked) : byNobody(asked)] : []),
+    ...others.map(({ depth, wakes }) => (depth ? byOtherQueue(depth, wakes, asked) : byNobody(asked))),
   ]
+  if (all.length === 0) return undefined
   const most = all.reduce((a, b) => (b.needs > a.needs ? b : a))
   const quiet = all.map(({ quietSince }) => quietSince)
   const quietSince = quiet.every((since) => since !== undefined) ? Math.max(...quiet) : undefined
@@ -83,6 +82,9 @@ function byQueue({ visible, inFlight }: QueueDepth, { following, startS }: Asked
     words: `${messages} messages are in the queue`,
   }
 }
+
+/** A queue that does not answer may need what there is: no task goes, and whoever else asks may have more. */
+const byNobody = ({ desired }: Asked): Demand => ({ needs: desired, words: 'a queue could not be asked' })
 
 /** How many tasks these are worth is its policy's to say: here only that there is something to do. */
 function byOtherQueue({ visible, inFlight }: QueueDepth, wakes: boolean, { desired }: Asked): Demand {

@@ -66,12 +66,19 @@ describe('what is asked of a service', () => {
     expect(at(0, 0)).toMatchObject({ needs: 0, quietSince: 0 })
   })
 
-  test('a queue that can not be asked leaves everything as it is, requests too', () => {
+  test('a queue that can not be asked takes no task away, and keeps no request from waking one', () => {
     const following = followingOf([tag('queue', 'jobs')])
-    expect(demandOf(asked({ following, bound: { depth: undefined }, leases: [lease({ held: 1 })] }))).toBe(
-      undefined,
-    )
-    expect(demandOf(asked({ others: [{ depth: undefined, wakes: true }] }))).toBe(undefined)
+    const away = { routed: false, following, bound: { depth: undefined } }
+    expect(demandOf(asked({ ...away, desired: 3, running: 3 }))).toEqual({
+      needs: 3,
+      words: 'a queue could not be asked',
+    })
+    expect(demandOf(asked(away))?.needs).toBe(0)
+    expect(demandOf(asked({ ...away, routed: true, leases: [lease({ held: 1 })] }))?.needs).toBe(1)
+    const others = [{ depth: undefined, wakes: true }]
+    const quiet = [lease({ quietSince: NOON - 7_000 })]
+    expect(demandOf(asked({ others, leases: quiet, desired: 2 }))).toMatchObject({ needs: 2 })
+    expect(demandOf(asked({ others, leases: quiet, desired: 2 }))?.quietSince).toBe(undefined)
   })
 
   test('where nothing tells, nothing follows', () => {
