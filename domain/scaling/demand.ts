@@ -103,6 +103,9 @@ export function messagesPerTask(pace: QueuePace, startS: number): number {
   return Math.max(1, Math.floor((pace.waitS - startS) / pace.messageS))
 }
 
-/** Whether a request may bring a service back from zero: its scalable target lets it have tasks, and lets it scale out. */
+/**
+ * Whether a request may bring a service back from zero: its scalable target lets it go there and have tasks, and lets it
+ * scale out. Below a minimum above zero it is by its owner's wish, who stopped it.
+ */
 export const mayBeWoken = (target: ScalableTarget | undefined): boolean =>
-  target !== undefined && !target.gone && target.max > 0 && !target.suspended.out
+  target !== undefined && !target.gone && target.min === 0 && target.max > 0 && !target.suspended.out

@@ -30,7 +30,7 @@ export const noTask = (service: string, why: string | undefined): Refused => ({
 export const neverWakes = (service: string): Refused => ({
   status: 503,
   code: 'SCALED_TO_ZERO',
-  message: `The service ${service} is scaled to zero, and nothing may wake it: register a scalable target for it with a MaxCapacity above 0, or set its desired count.`,
+  message: `The service ${service} is scaled to zero, and nothing may wake it: register a scalable target for it with a MinCapacity of 0 and a MaxCapacity above 0, or set its desired count.`,
   retryAfter: 10,
 })
 

@@ -117,6 +117,7 @@ test('a request may wake what has a live target with room that lets it scale out
   expect(mayBeWoken(undefined)).toBe(false)
   expect(mayBeWoken({ ...target, gone: true })).toBe(false)
   expect(mayBeWoken({ ...target, max: 0 })).toBe(false)
+  expect(mayBeWoken({ ...target, min: 1 })).toBe(false)
   expect(mayBeWoken({ ...target, suspended: { in: false, out: true, scheduled: false } })).toBe(false)
 })
 
