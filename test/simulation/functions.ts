@@ -113,8 +113,11 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => `query ${q.pk}`,
           () => {
             const page = store.query(q)
-            if (view && q.prefix === keys.GATEWAY_LEASES)
-              view.leases = page.items.map(({ record }) => record as GatewayLease)
+            if (q.prefix === keys.GATEWAY_LEASES) {
+              const leases = page.items.map(({ record }) => record as GatewayLease)
+              judge.leasesRead(process, q.pk, leases)
+              if (view) view.leases = leases
+            }
             return page
           },
         ),

@@ -17,6 +17,7 @@ import type { Run, Schedule } from '../../domain/schedules/model.ts'
 import { standbyIds } from '../../domain/service-news.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
+import { type DemandJudge, newDemandJudge } from './demand-laws.ts'
 import type { Underway } from './gateways.ts'
 import type { Invariant, Violation } from './laws.ts'
 import { type LineJudge, newLineJudge } from './line-laws.ts'
@@ -32,6 +33,7 @@ export interface Judge
     Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
     Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
     Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'>,
+    Pick<DemandJudge, 'leasesRead' | 'refused'>,
     Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
@@ -125,10 +127,16 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
     activities,
     read: (process, found) => scaling.read(process, found),
     measured: (process, tasks, used) => scaling.measured(process, tasks, used),
-    depthAsked: (process, queue, depth) => scaling.depthAsked(process, queue, depth),
+    depthAsked(process, queue, depth) {
+      scaling.depthAsked(process, queue, depth)
+      demand.depthAsked(process, queue, depth)
+    },
+    leasesRead: (process, pk, leases) => demand.leasesRead(process, pk, leases),
+    refused: (request) => demand.refused(request),
     lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
+      demand.wrote(process, change)
       if (kind === 'service') {
         if (!view) unseen.set(change.key.pk, evidence.now())
         scaling.wroteService(process, change as Change<Service>)
@@ -219,6 +227,7 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
   const services = newServiceJudge(judge, evidence)
   const schedules = newScheduleJudge(judge, evidence, eras)
   const scaling = newScalingJudge(judge, evidence, activities)
+  const demand = newDemandJudge(judge, evidence)
   const lines = newLineJudge(judge, evidence)
   return judge
 }

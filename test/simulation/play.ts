@@ -94,10 +94,10 @@ export async function play(
     while (scheduler.now() < until) {
       await scheduler.sleep(random.between(1, most))
       const service = random.pick(shop.names)
-      gateways.request(service)
+      void gateways.request(service)
       for (let more = random.chance(0.2) ? random.between(1, 4) : 0; more > 0; more--) {
         await scheduler.sleep(random.between(1, 30))
-        gateways.request(service)
+        void gateways.request(service)
       }
     }
   }
@@ -255,6 +255,7 @@ function newStory(
     ...common,
     judge,
     count: mood.gateways,
+    countMs: mood.scalingMs || MINUTE,
     portsFor: (process) => portsFor(site, process),
   })
   return { site, stage, door, gateways }
