@@ -113,11 +113,9 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => `query ${q.pk}`,
           () => {
             const page = store.query(q)
-            if (q.prefix === keys.GATEWAY_LEASES) {
-              const leases = page.items.map(({ record }) => record as GatewayLease)
-              judge.leasesRead(process, q.pk, leases)
-              if (view) view.leases = leases
-            }
+            judge.listed(process, q, page.items)
+            if (view && q.prefix === keys.GATEWAY_LEASES)
+              view.leases = page.items.map(({ record }) => record as GatewayLease)
             return page
           },
         ),

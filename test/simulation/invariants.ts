@@ -1,5 +1,5 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
+import { GATEWAY_LEASES, kindOf, REQUEST_COUNTS, TICKETS } from '../../domain/keys.ts'
 import type {
   GatewayLease,
   Placement,
@@ -33,13 +33,15 @@ export interface Judge
     Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
     Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
     Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'>,
-    Pick<DemandJudge, 'leasesRead' | 'refused'>,
+    Pick<DemandJudge, 'refused'>,
     Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
   wrote(process: Process, change: Change, view?: View): void
   sending(process: Process, wake: Wake): void
+  /** What a query has told. */
+  listed(process: Process, asked: { pk: string; prefix?: string | undefined }, found: readonly Stored[]): void
   /** A worker looks at a service. */
   looked(key: Key): void
   /** More looks than one are not the worker's doing. */
@@ -131,7 +133,6 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       scaling.depthAsked(process, queue, depth)
       demand.depthAsked(process, queue, depth)
     },
-    leasesRead: (process, pk, leases) => demand.leasesRead(process, pk, leases),
     refused: (request) => demand.refused(request),
     lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
@@ -190,6 +191,11 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       const most = 2 * (1 + (excuses.get(wake.key.pk) ?? 0)) + 1 + evidence.frozen()
       const looks = evidence.queued(wake) + 1
       if (looks > most) judge.fail('looks do not multiply', `${looks} looks are queued as ${text(wake)}`)
+    },
+    listed(process, { pk, prefix }, found) {
+      const records = found.map(({ record }) => record)
+      if (prefix === GATEWAY_LEASES) demand.leasesRead(process, pk, records as GatewayLease[])
+      if (prefix === REQUEST_COUNTS && records.length > 0) scaling.counted(process, pk)
     },
     looked: ({ pk }) => lookedAt(pk),
     excuse({ key }) {

@@ -15,6 +15,8 @@ export interface ScalingJudge {
   wroteService(process: Process, change: Change<Service>): void
   read(process: Process, found: readonly (Stored | undefined)[]): void
   measured(process: Process, tasks: readonly TaskName[], used: ReadonlyMap<string, Usage>): void
+  /** Gateways have told how many requests they passed on. */
+  counted(process: Process, pk: string): void
   depthAsked(process: Process, queue: string, depth: number | undefined): void
   targetOf(service: string): ScalableTarget | undefined
   readonly activities: Map<string, ScalingActivity>
@@ -28,6 +30,8 @@ interface Sight {
   /** Tasks of which something was measured, and queues whose depth was told. */
   readonly measured: Set<string>
   readonly depths: Map<string, number | undefined>
+  /** Services of which requests were counted. */
+  readonly counted: Set<string>
 }
 
 const SCOPE = { account: '000000000000', region: 'us-east-1' }
@@ -57,6 +61,7 @@ export function newScalingJudge(
       services: new Map(),
       measured: new Set(),
       depths: new Map(),
+      counted: new Set(),
     }
     sights.set(process, fresh)
     return fresh
@@ -80,6 +85,7 @@ export function newScalingJudge(
     measured(process, tasks, used) {
       for (const { id } of tasks) if (used.get(id)?.cpu !== undefined) sightOf(process).measured.add(id)
     },
+    counted: (process, pk) => void sightOf(process).counted.add(pk),
     depthAsked: (process, queue, depth) => void sightOf(process).depths.set(queue, depth),
     wroteTarget(process, { key, record }) {
       const before = targets.get(key.pk)
@@ -154,6 +160,8 @@ export function newScalingJudge(
   function isSeen(policy: ScalingPolicy, target: ScalableTarget, pk: string, sight: Sight): boolean {
     const queue = queueIn(policy, target)
     if (queue !== undefined) return sight.depths.get(queue) !== undefined
+    const { PredefinedMetricType: type } = policy.tracking?.PredefinedMetricSpecification ?? {}
+    if (type === 'ALBRequestCountPerTarget') return sight.counted.has(pk)
     return [...sight.measured].some((id) => isOf(judge.latest(id), pk))
   }
 
