@@ -122,7 +122,8 @@ function rest(
   })
   const { leastSince } = calm
   if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(target.min, leastSince)
-  return now >= since(calm.since) + idleMs ? moveTo(calm.most, calm.since) : undefined
+  // The maximum may have been lowered since.
+  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, target.max), calm.since) : undefined
 }
 
 /**

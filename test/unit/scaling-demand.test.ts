@@ -263,6 +263,14 @@ describe('to zero and back', () => {
     ])
   })
 
+  test('a maximum that was lowered meanwhile holds', () => {
+    const day = new Day(aim(), 5)
+    const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(20) }
+    expect(day.looks(3, () => ask)).toEqual([5, 5, 5])
+    day.target = { ...day.target, max: 2 }
+    expect(day.looks(5, () => ask)).toEqual([5, 5, 5, 2, 2])
+  })
+
   test('a queue that does not answer for a while begins the idle time anew', () => {
     const day = new Day(aim(), 1)
     const following = followingOf([tag('queue', 'jobs')])
