@@ -1,3 +1,4 @@
+import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import type { Change, Key, Stored } from '../../domain/decision.ts'
 import { LEASE_MS } from '../../domain/gateway-lease.ts'
 import { kindOf, servicePartition } from '../../domain/keys.ts'
@@ -140,25 +141,29 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
     const [family = '', revision] = primary.definition.split(':')
     if (rollouts.length === 0 || !isGood(family)) return false
     if (desiredCount === 0 && !mayBeWoken(target)) return false
-    return secondsOf(family, Number(revision), evidence.store.all()) <= START_S
+    const containers = containersOf(family, Number(revision), evidence.store.all())
+    const open = containers.some(({ portMappings }) => portMappings?.length)
+    return open && secondsOf(containers) <= START_S
   }
 }
 
 const mayBeWoken = (target: ScalableTarget | undefined) =>
   target !== undefined && !target.gone && target.min === 0 && target.max > 0 && !target.suspended.out
 
-/** How long one that leaves and then one that comes may take. */
-function secondsOf(family: string, revision: number, all: readonly Stored[]): number {
-  const said = all.flatMap(({ record }) => {
+function containersOf(family: string, revision: number, all: readonly Stored[]): ContainerDefinition[] {
+  return all.flatMap(({ record }) => {
     const of = record as Partial<TaskDefinitionRecord>
     const same = of.family === family && of.revision === revision
     return same ? (of.definition?.containerDefinitions ?? []) : []
   })
-  return said
+}
+
+/** How long one that leaves and then one that comes may take. */
+const secondsOf = (containers: readonly ContainerDefinition[]): number =>
+  containers
     .flatMap(({ environment = [] }) => environment)
     .filter(({ name }) => /_(STOP|PULL|HEALTHY)_SECONDS$/.test(name!))
     .reduce((sum, { value }) => sum + Number(value), 0)
-}
 
 /** Those that say what is asked of a service that may go to zero. */
 function queuesOf({ tags = [] }: Service, target: ScalableTarget): Set<string> {
