@@ -95,7 +95,7 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
     const { activity } = target
     if (!activity || activity.id === before?.activity?.id) return
     if (activity.to === 0) judgeZero(process, pk)
-    if (!activity.cause.startsWith('requests wait')) return
+    if (activity.to < activity.from || !activity.cause.startsWith('requests wait')) return
     const last = woken.get(pk) ?? 0
     if (activity.to <= last)
       fail('one wake for all', `${target.service} is woken to ${activity.to}, and was to ${last} already`)
