@@ -18,6 +18,8 @@ export interface DemandJudge {
   depthAsked(process: Process, queue: string, depth: number | undefined): void
   /** A gateway has given a request up that found no task. */
   refused(request: Held): void
+  /** Nothing keeps requests for it from being answered, sooner or later. */
+  mayAnswer(service: string): boolean
 }
 
 /** All that one invocation was told, each time it asked: a decision of its own may go by any of that. */
@@ -71,8 +73,14 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
       if (!evidence.calm) return
       const pk = servicePartition(SCOPE, 'default', name)
       const service = services.get(pk)
-      if (!service || (touched.get(pk) ?? 0) >= since || !mayAnswer(service, targets.get(pk))) return
+      const inTime = service && secondsOf(containersOf(service, evidence.store.all())) <= START_S
+      if (!inTime || (touched.get(pk) ?? 0) >= since || !mayAnswer(service, targets.get(pk))) return
       fail('held requests are answered', `one for ${name} that came at ${since} found no task`)
+    },
+    mayAnswer(name) {
+      const pk = servicePartition(SCOPE, 'default', name)
+      const service = services.get(pk)
+      return service !== undefined && mayAnswer(service, targets.get(pk))
     },
   }
 
@@ -133,27 +141,24 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
     )
   }
 
-  /** It has tasks in time that are to be there, or nothing keeps it from being given some. */
+  /** It is to have tasks that answer, or nothing keeps it from being given some. */
   function mayAnswer(service: Service, target: ScalableTarget | undefined): boolean {
-    const { status, desiredCount, deployments, rollouts } = service
+    const { status, desiredCount, deployments } = service
     const [primary] = deployments
     if (status !== 'ACTIVE' || deployments.length !== 1 || primary?.rolloutState !== 'COMPLETED') return false
-    const [family = '', revision] = primary.definition.split(':')
-    if (rollouts.length === 0 || !isGood(family)) return false
+    if (!isGood(primary.definition.split(':')[0]!)) return false
     if (desiredCount === 0 && !mayBeWoken(target)) return false
-    const containers = containersOf(family, Number(revision), evidence.store.all())
-    const open = containers.some(({ portMappings }) => portMappings?.length)
-    return open && secondsOf(containers) <= START_S
+    return containersOf(service, evidence.store.all()).some(({ portMappings }) => portMappings?.length)
   }
 }
 
 const mayBeWoken = (target: ScalableTarget | undefined) =>
   target !== undefined && !target.gone && target.min === 0 && target.max > 0 && !target.suspended.out
 
-function containersOf(family: string, revision: number, all: readonly Stored[]): ContainerDefinition[] {
+function containersOf({ deployments }: Service, all: readonly Stored[]): ContainerDefinition[] {
   return all.flatMap(({ record }) => {
     const of = record as Partial<TaskDefinitionRecord>
-    const same = of.family === family && of.revision === revision
+    const same = `${of.family}:${of.revision}` === deployments[0]?.definition
     return same ? (of.definition?.containerDefinitions ?? []) : []
   })
 }

@@ -33,7 +33,7 @@ export interface Judge
     Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
     Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
     Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'>,
-    Pick<DemandJudge, 'refused'>,
+    Pick<DemandJudge, 'refused' | 'mayAnswer'>,
     Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
@@ -134,6 +134,7 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       demand.depthAsked(process, queue, depth)
     },
     refused: (request) => demand.refused(request),
+    mayAnswer: (service) => demand.mayAnswer(service),
     lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
       const kind = kindOf(change.key)

@@ -29,7 +29,7 @@ interface Sight {
   readonly services: Map<string, Service>
   /** Tasks of which something was measured, and queues whose depth was told. */
   readonly measured: Set<string>
-  readonly depths: Map<string, number | undefined>
+  readonly depths: Set<string>
   /** Services of which requests were counted. */
   readonly counted: Set<string>
 }
@@ -60,7 +60,7 @@ export function newScalingJudge(
       targets: new Map(),
       services: new Map(),
       measured: new Set(),
-      depths: new Map(),
+      depths: new Set(),
       counted: new Set(),
     }
     sights.set(process, fresh)
@@ -86,7 +86,9 @@ export function newScalingJudge(
       for (const { id } of tasks) if (used.get(id)?.cpu !== undefined) sightOf(process).measured.add(id)
     },
     counted: (process, pk) => void sightOf(process).counted.add(pk),
-    depthAsked: (process, queue, depth) => void sightOf(process).depths.set(queue, depth),
+    depthAsked(process, queue, depth) {
+      if (depth !== undefined) sightOf(process).depths.add(queue)
+    },
     wroteTarget(process, { key, record }) {
       const before = targets.get(key.pk)
       targets.set(key.pk, record)
@@ -159,7 +161,7 @@ export function newScalingJudge(
 
   function isSeen(policy: ScalingPolicy, target: ScalableTarget, pk: string, sight: Sight): boolean {
     const queue = queueIn(policy, target)
-    if (queue !== undefined) return sight.depths.get(queue) !== undefined
+    if (queue !== undefined) return sight.depths.has(queue)
     const { PredefinedMetricType: type } = policy.tracking?.PredefinedMetricSpecification ?? {}
     if (type === 'ALBRequestCountPerTarget') return sight.counted.has(pk)
     return [...sight.measured].some((id) => isOf(judge.latest(id), pk))
