@@ -53,8 +53,8 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
   const add = <T>(to: Map<string, T[]>, name: string, one: T) =>
     void to.set(name, [...(to.get(name) ?? []), one])
   const touch = (pk: string) => {
-    touched.set(pk, evidence.now())
     woken.delete(pk)
+    touched.set(pk, evidence.now())
   }
 
   return {
@@ -89,19 +89,20 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
     services.set(pk, service)
     const { to, applied } = targets.get(pk)?.activity ?? {}
     const scaled = to === service.desiredCount && !applied
-    if (!mayScale(process) || before?.uid !== service.uid) return touch(pk)
-    if (before.desiredCount === service.desiredCount) return
-    if (!scaled) return touch(pk)
-    if (service.desiredCount < before.desiredCount) woken.delete(pk)
-    if (service.desiredCount === 0) judgeZero(process, pk)
+    const same = before?.uid === service.uid && before.desiredCount === service.desiredCount
+    if (!mayScale(process) || !(same || scaled)) touch(pk)
+    else if (!same) {
+      if (service.desiredCount < (before?.desiredCount ?? 0)) woken.delete(pk)
+      if (service.desiredCount === 0) judgeZero(process, pk)
+    }
   }
 
   function wroteTarget(process: Process, { pk }: Key, target: ScalableTarget): void {
     const before = targets.get(pk)
     targets.set(pk, target)
-    if (!mayScale(process)) return touch(pk)
+    if (!mayScale(process)) touch(pk)
     const { activity } = target
-    if (!activity || activity.id === before?.activity?.id) return
+    if (!mayScale(process) || !activity || activity.id === before?.activity?.id) return
     if (activity.to === 0) judgeZero(process, pk)
     if (activity.to < activity.from || !activity.cause.startsWith('requests wait')) return
     const last = woken.get(pk) ?? 0
@@ -135,9 +136,7 @@ export function newDemandJudge({ fail }: Pick<Judge, 'fail'>, evidence: Evidence
   function owes({ gateway, until }: GatewayLease, pk: string): boolean {
     return [...evidence.underway()].some(
       (request) =>
-        request.gateway === gateway &&
-        request.lease.startsWith(`${pk}/`) &&
-        request.since < until - LEASE_MS,
+        request.gateway === gateway && request.lease.startsWith(`${pk}/`) && request.since < until - LEASE_MS,
     )
   }
 
@@ -176,4 +175,3 @@ function queuesOf({ tags = [] }: Service, target: ScalableTarget): Set<string> {
   const others = target.policies.flatMap((policy) => queueIn(policy, target) ?? [])
   return new Set([...bound, ...others])
 }
-

@@ -112,7 +112,12 @@ export function newGateways(options: GatewaysOptions): Gateways {
     }
   }
 
-  async function answered(mine: Gateway, service: string, rotation: Rotation, { task }: Target): Promise<Heard> {
+  async function answered(
+    mine: Gateway,
+    service: string,
+    rotation: Rotation,
+    { task }: Target,
+  ): Promise<Heard> {
     const lease = keys.gatewayLease(
       { account: '000000000000', region: 'us-east-1' },
       'default',

@@ -87,7 +87,10 @@ export function judgeScaling(judge: Judge, { store, outside }: Scene, wrote: boo
   for (const target of targets) {
     const service = serviceOf(target, store)
     if (service && mustBeAtZero(target, service, store) && !isStalled(service) && service.desiredCount > 0)
-      judge.fail('zero when work ends', `${service.name} wants ${service.desiredCount}, and nobody asks for it`)
+      judge.fail(
+        'zero when work ends',
+        `${service.name} wants ${service.desiredCount}, and nobody asks for it`,
+      )
     if (!isFollowing(target) || target.suspended.in || !service || isStalled(service) || outside.depth() > 0)
       continue
     if (service.desiredCount > target.min)

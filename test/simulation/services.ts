@@ -151,7 +151,18 @@ function following({ metrics }: Shop, service: string, random: Random): Tag[] {
 type Action = (stage: Stage, shop: Shop, service: string) => Promise<void>
 
 const actions: Action[] = [deploy, deploy, deploy, deploy, scale, scale, scale, force, tune, stopDeployment]
-const rarer: Action[] = [remove, stopOne, stopOne, stopDeployment, describe, create, both, prepare, prepare, follow]
+const rarer: Action[] = [
+  remove,
+  stopOne,
+  stopOne,
+  stopDeployment,
+  describe,
+  create,
+  both,
+  prepare,
+  prepare,
+  follow,
+]
 
 /** One who keeps a service: makes it, and changes it again and again. */
 export async function keeper(stage: Stage, shop: Shop): Promise<void> {
