@@ -128,11 +128,12 @@ describe('firing', () => {
     expect(m.do((call) => listRuns({ ...job, most: 10 }, call)).runs).toHaveLength(3)
   })
 
-  it('is deleted after an update that leaves it nothing to fire, though every message is lost', () => {
+  it('is deleted when that is asked for after it has fired for the last time, though every message is lost', () => {
     const m = new Machine()
-    m.create({ StartDate: new Date(minute(10)) })
-    m.pass(30)
-    m.update({ EndDate: new Date(minute(0)), ActionAfterCompletion: 'DELETE' })
+    const times = { StartDate: new Date(minute(1)), EndDate: new Date(minute(2)) }
+    m.create(times)
+    m.pass(5 * 60)
+    m.update({ ...times, ActionAfterCompletion: 'DELETE' })
     m.loseMessages()
     m.pass(5 * 60)
     expect(() => m.do((call) => getSchedule({ Name: 'job' }, call))).toThrow('does not exist')
