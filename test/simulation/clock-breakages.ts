@@ -13,10 +13,10 @@ import type { Process } from './scheduler.ts'
 /** Schedules and scaling broken on purpose. */
 
 type Ported = NonNullable<Broken['ports']>
-type Who = 'api' | 'worker' | 'scaler'
+type Who = 'api' | 'worker' | 'scaler' | 'gateway'
 
 /** The table as only one kind of function sees and writes it. */
-const store =
+export const store =
   (who: Who, wrap: (store: Store, site: Site) => Partial<Store>): Ported =>
   (ports, site, { name }) =>
     name.startsWith(who) ? { ...ports, store: { ...ports.store, ...wrap(ports.store, site) } } : ports
