@@ -246,10 +246,8 @@ export const clockBreakages: Record<string, Broken> = {
   },
   'no work is no reason for fewer tasks': {
     caughtBy: 'the count is as the work',
-    ports: misreading<ScalableTarget>('scaler', isScalableTarget, ({ policies }) => ({
-      policies: policies.map((p) =>
-        p.tracking ? { ...p, tracking: { ...p.tracking, DisableScaleIn: true } } : p,
-      ),
+    ports: misreading<ScalableTarget>('scaler', isScalableTarget, ({ suspended }) => ({
+      suspended: { ...suspended, in: true },
     })),
   },
   'the scaler counts for ever': {

@@ -1,4 +1,4 @@
-import { GATEWAY_LEASES, kindOf } from '../../domain/keys.ts'
+import { GATEWAY_LEASES, kindOf, scalableTargetOf } from '../../domain/keys.ts'
 import type { GatewayLease, Service } from '../../domain/model.ts'
 import type { QueueDepth } from '../../domain/ports.ts'
 import type { ScalableTarget } from '../../domain/scaling/model.ts'
@@ -34,6 +34,8 @@ const counting =
     },
   })
 
+const EMPTY: QueueDepth = { visible: 0, inFlight: 0 }
+
 export const demandBreakages: Record<string, Broken> = {
   'nobody is woken for a request that is held': {
     caughtBy: 'held requests are answered',
@@ -60,13 +62,13 @@ export const demandBreakages: Record<string, Broken> = {
           : write(one),
     })),
   },
-  'messages that are worked on do not count': {
-    caughtBy: 'never under an open connection',
-    ports: counting(({ visible }) => ({ visible, inFlight: 0 })),
-  },
   'messages wake nobody': {
     caughtBy: 'comes to rest',
-    ports: counting(() => ({ visible: 0, inFlight: 0 })),
+    ports: counting(() => EMPTY),
+  },
+  'a queue whose messages are worked on counts as empty': {
+    caughtBy: 'never under an open connection',
+    ports: counting((depth) => (depth.inFlight > 0 ? EMPTY : depth)),
   },
   'whoever has asked once asks for ever': {
     caughtBy: 'zero when work ends',
@@ -77,16 +79,12 @@ export const demandBreakages: Record<string, Broken> = {
     ports: store('scaler', ({ get }, { store: truth }) => ({
       get: async (keys) =>
         (await get(keys)).map((one) => {
-          if (one && isScalableTarget(one.key)) {
-            const { activity: _, ...record } = one.record as ScalableTarget
-            return { ...one, record }
-          }
-          if (!one || kindOf(one.key) !== 'service') return one
-          const [target] = truth.get([{ pk: one.key.pk, sk: 'scaling' }])
-          const { activity } = (target?.record ?? {}) as Partial<ScalableTarget>
-          return activity?.from === 0
-            ? { ...one, record: { ...(one.record as Service), desiredCount: 0 } }
-            : one
+          const [target] = one ? truth.get([scalableTargetOf(one.key)]) : []
+          const { activity, ...rest } = (target?.record ?? {}) as Partial<ScalableTarget>
+          if (!one || activity?.from !== 0 || !activity.cause.startsWith('requests')) return one
+          if (isScalableTarget(one.key)) return { ...one, record: rest }
+          if (kindOf(one.key) !== 'service') return one
+          return { ...one, record: { ...(one.record as Service), desiredCount: 0 } }
         }),
     })),
   },

@@ -90,6 +90,7 @@ function newInstance(site: Site, name: keyof typeof LIMIT_MS): Instance {
 export function portsFor(site: Site, process: Process, view?: View): Ports {
   const { scheduler, store, judge, wakes } = site
   const { call } = scheduler
+  const isScaler = process.name.startsWith('scaler')
   const ports: Ports = {
     store: {
       get: (keys) =>
@@ -130,9 +131,12 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           process,
           () => `write ${short(change.key)} at ${change.expect}: ${wordsOf(change.record)}`,
           () => {
+            const before = isScaler ? store.get([change.key])[0]?.record : undefined
             const written = store.write(change)
             if (written === 'written') judge.wrote(process, change, view)
-            if (process.name.startsWith('scaler')) site.count.lastScaled = process.since
+            // Until when a target rests is put off each 15 minutes.
+            const moved = JSON.stringify(before) !== JSON.stringify(change.record)
+            if (isScaler && moved) site.count.lastScaled = process.since
             return written
           },
           'retries',

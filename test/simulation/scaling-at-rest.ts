@@ -86,14 +86,18 @@ export function judgeScaling(judge: Judge, { store, outside }: Scene, wrote: boo
     if (status === 'InProgress' && !open.has(id)) judge.fail('each activity ends', `${id} never did`)
   for (const target of targets) {
     const service = serviceOf(target, store)
-    if (service && mustBeAtZero(target, service, store) && !isStalled(service) && service.desiredCount > 0)
+    if (!service || isStalled(service)) continue
+    if (
+      isFollowing(target) &&
+      !target.suspended.in &&
+      outside.depth() === 0 &&
+      service.desiredCount > target.min
+    )
+      judge.fail('the count is as the work', `${service.name} has no work and ${service.desiredCount} tasks`)
+    if (mustBeAtZero(target, service, store) && service.desiredCount > 0)
       judge.fail(
         'zero when work ends',
         `${service.name} wants ${service.desiredCount}, and nobody asks for it`,
       )
-    if (!isFollowing(target) || target.suspended.in || !service || isStalled(service) || outside.depth() > 0)
-      continue
-    if (service.desiredCount > target.min)
-      judge.fail('the count is as the work', `${service.name} has no work and ${service.desiredCount} tasks`)
   }
 }
