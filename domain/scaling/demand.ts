@@ -11,8 +11,6 @@ import type { Following, QueuePace } from './service-tags.ts'
 export interface Demand {
   /** The fewest tasks that this takes. */
   readonly needs: number
-  /** Something that tells of it did not answer: there may be more than this, so nothing is given up by it. */
-  readonly partial?: true | undefined
   /** Nothing at all, since then or longer; absent while something is. */
   readonly quietSince?: number | undefined
   /** What it is, for the activity's cause. */
@@ -45,18 +43,16 @@ export interface PolicyQueue {
 /** `undefined` where nothing tells what is asked of the service: then nothing follows. */
 export function demandOf(asked: Asked): Demand | undefined {
   const { routed, bound, others } = asked
-  if (!routed && !bound && others.length === 0) return undefined
   const all = [
     ...(routed ? [byRequests(asked)] : []),
-    ...(bound?.depth ? [byQueue(bound.depth, asked)] : []),
-    ...others.flatMap(({ depth, wakes }) => (depth ? [byOtherQueue(depth, wakes, asked)] : [])),
+    ...(bound ? [bound.depth ? byQueue(bound.depth, asked) : byNobody(asked)] : []),
+    ...others.map(({ depth, wakes }) => (depth ? byOtherQueue(depth, wakes, asked) : byNobody(asked))),
   ]
-  const nothing: Demand = { needs: 0, words: 'nothing answered' }
-  const { needs, words } = all.reduce((a, b) => (b.needs > a.needs ? b : a), all[0] ?? nothing)
-  if ((bound && !bound.depth) || others.some(({ depth }) => !depth)) return { needs, words, partial: true }
+  if (all.length === 0) return undefined
+  const most = all.reduce((a, b) => (b.needs > a.needs ? b : a))
   const quiet = all.map(({ quietSince }) => quietSince)
   const quietSince = quiet.every((since) => since !== undefined) ? Math.max(...quiet) : undefined
-  return { needs, words, ...(quietSince !== undefined && { quietSince }) }
+  return { needs: most.needs, words: most.words, ...(quietSince !== undefined && { quietSince }) }
 }
 
 /**
@@ -86,6 +82,9 @@ function byQueue({ visible, inFlight }: QueueDepth, { following, startS }: Asked
     words: `${messages} messages are in the queue`,
   }
 }
+
+/** A queue that does not answer may need what there is: no task goes, and whoever else asks may have more. */
+const byNobody = ({ desired }: Asked): Demand => ({ needs: desired, words: 'a queue could not be asked' })
 
 /** How many tasks these are worth is its policy's to say: here only that there is something to do. */
 function byOtherQueue({ visible, inFlight }: QueueDepth, wakes: boolean, { desired }: Asked): Demand {

@@ -105,7 +105,7 @@ const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max
 /** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
   const { calm: before, ...rest } = target
-  const few = demand && !demand.partial && mayGoIn(target, desired) ? enough(target, demand) : desired
+  const few = demand && mayGoIn(target, desired) ? enough(target, demand) : desired
   if (few >= desired) return before ? rest : target
   // A clock that went back begins anew.
   const going = before && before.most < desired && before.since <= now ? before : undefined
@@ -137,7 +137,8 @@ function rest(
   })
   const { leastSince } = calm
   if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(target.min, leastSince)
-  return now >= since(calm.since) + idleMs ? moveTo(calm.most, calm.since) : undefined
+  // The maximum may have been lowered since.
+  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, target.max), calm.since) : undefined
 }
 
 /**

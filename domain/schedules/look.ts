@@ -70,10 +70,12 @@ function settle(schedule: Schedule, runs: ReadonlyMap<string, Stored<Run>>): Sch
 }
 
 /** ActionAfterCompletion: what will not fire again and has nothing open is deleted (facts: ECS 12.1). */
-function finish(schedule: Schedule): Schedule {
-  const { deleteAfterwards, open, state } = schedule
-  const over = deleteAfterwards && !schedule.gone && open.length === 0 && state === 'ENABLED'
-  return over && !upcoming(schedule) ? gone(schedule) : schedule
+const finish = (schedule: Schedule): Schedule => (isOver(schedule) ? gone(schedule) : schedule)
+
+const isOver = (schedule: Schedule): boolean => {
+  const { deleteAfterwards = false, open, state } = schedule
+  const mayEnd = deleteAfterwards && !schedule.gone && open.length === 0 && state === 'ENABLED'
+  return mayEnd && !upcoming(schedule)
 }
 
 function ownChange(stored: Stored<Schedule>, schedule: Schedule, now: number): Change<Schedule> | undefined {
@@ -107,7 +109,7 @@ export function dueOfSchedule(
         ? Math.max(next.at, now) + DUE_AFTER_MS
         : next.at - MOST_DELAY_MS + DUE_AFTER_MS,
     oldest ? untold(oldest.decidedAt, now) : Number.POSITIVE_INFINITY,
-    moving && schedule.open.length > 0 ? now + DUE_AFTER_MS : Number.POSITIVE_INFINITY,
+    (moving && schedule.open.length > 0) || isOver(schedule) ? now + DUE_AFTER_MS : Number.POSITIVE_INFINITY,
   )
   if (wanted === Number.POSITIVE_INFINITY) return undefined
   const nearly =

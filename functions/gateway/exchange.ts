@@ -16,6 +16,7 @@ import {
 } from './answers.ts'
 import type { Found } from './directory.ts'
 import { towardsClient } from './headers.ts'
+import { heldFor, type Patience } from './patience.ts'
 import type { Tasks } from './tasks.ts'
 import { Broken, Upload } from './upload.ts'
 
@@ -40,17 +41,11 @@ export interface Client {
   cut(): void
 }
 
-export interface Limits {
+export interface Limits extends Patience {
   /** Until the first byte of an answer. */
   readonly answerMs: number
-  /** For a task to appear where there is none and none is on its way, before the request is refused. */
-  readonly holdMs: number
-  /** For one that is on its way, or woken by the request. */
-  readonly wakeMs: number
   /** Requests of one service that are held at a time. */
   readonly held: number
-  /** For one to accept a connection, where all refuse: they may just be starting. */
-  readonly refusedMs: number
   readonly bodyBytes: number
   /** Between two pieces of a body. */
   readonly silenceMs: number
@@ -136,16 +131,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error('The client has gone away'))
   }
 
-  /** Where no task can take it the request is held: for one that is woken or on its way, or just beginning to listen, longer. */
+  /** Where no task can take it the request is held. */
   #wait() {
     const { rotation, port } = this.#found
     const { route } = rotation
     const targets = route?.targets.filter((target) => target.ports[port] !== undefined) ?? []
-    const { holdMs, wakeMs, refusedMs, held } = this.#limits
-    const expected =
-      targets.length > 0 ? !rotation.proven : route?.prospect !== undefined && !rotation.hopeless
-    const limit = expected ? wakeMs : targets.length > 0 ? refusedMs : holdMs
-    const left = limit - (performance.now() - this.#began)
+    const { held } = this.#limits
+    const left = heldFor(rotation, port, this.#limits) - (performance.now() - this.#began)
     if (left > 0 && (this.#held || rotation.waiting < held)) {
       this.#held ??= new AbortController()
       rotation.news(left, this.#held.signal).then(() => this.start())

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { breakages } from './breakages.ts'
-import { clockBreakages } from './clock-breakages.ts'
+import { breakages, timedBreakages } from './breakages.ts'
 import type { Violation } from './laws.ts'
 import { isTimed, play } from './play.ts'
 
@@ -13,7 +12,7 @@ describe('Slipway broken on purpose is caught', () => {
     test(`${name}: '${breakage.caughtBy}'`, async () => {
       let violation: Violation | undefined
       // In some seeds another Law is broken by it first.
-      for (const seed of name in clockBreakages ? all.filter(isTimed) : all) {
+      for (const seed of name in timedBreakages ? all.filter(isTimed) : all) {
         if (violation?.invariant === breakage.caughtBy) break
         ;({ violation } = await play(seed, { breakage }))
       }

@@ -5,6 +5,7 @@ import type { Listed, Observation, Store } from '../../domain/ports.ts'
 import { takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { clockBreakages } from './clock-breakages.ts'
+import { demandBreakages } from './demand-breakages.ts'
 import type { Breakage, Site } from './functions.ts'
 import type { Invariant } from './laws.ts'
 import type { Process } from './scheduler.ts'
@@ -103,6 +104,9 @@ const pretending = (when: (before: Route | undefined, after: Route, site: Site) 
   }
 }
 const tasksIn = (route: Route | undefined) => route?.targets.map(({ task }) => task) ?? []
+
+/** Those that show only where there are schedules or scaling. */
+export const timedBreakages: Record<string, Broken> = { ...clockBreakages, ...demandBreakages }
 
 export const breakages: Record<string, Broken> = {
   'a wake is sent before its record is written': {
@@ -437,7 +441,7 @@ export const breakages: Record<string, Broken> = {
       },
     }),
   },
-  ...clockBreakages,
+  ...timedBreakages,
   'a task is born as if it had been admitted': {
     caughtBy: 'never above a limit',
     ports: store(({ write }) => ({

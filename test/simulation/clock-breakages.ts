@@ -13,10 +13,10 @@ import type { Process } from './scheduler.ts'
 /** Schedules and scaling broken on purpose. */
 
 type Ported = NonNullable<Broken['ports']>
-type Who = 'api' | 'worker' | 'scaler'
+type Who = 'api' | 'worker' | 'scaler' | 'gateway'
 
 /** The table as only one kind of function sees and writes it. */
-const store =
+export const store =
   (who: Who, wrap: (store: Store, site: Site) => Partial<Store>): Ported =>
   (ports, site, { name }) =>
     name.startsWith(who) ? { ...ports, store: { ...ports.store, ...wrap(ports.store, site) } } : ports
@@ -246,10 +246,8 @@ export const clockBreakages: Record<string, Broken> = {
   },
   'no work is no reason for fewer tasks': {
     caughtBy: 'the count is as the work',
-    ports: misreading<ScalableTarget>('scaler', isScalableTarget, ({ policies }) => ({
-      policies: policies.map((p) =>
-        p.tracking ? { ...p, tracking: { ...p.tracking, DisableScaleIn: true } } : p,
-      ),
+    ports: misreading<ScalableTarget>('scaler', isScalableTarget, ({ suspended }) => ({
+      suspended: { ...suspended, in: true },
     })),
   },
   'the scaler counts for ever': {

@@ -10,6 +10,7 @@ import { standbyId } from '../../domain/standbys.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
 import { scale } from '../../functions/scaler/scale.ts'
+import { planWatches, watched } from '../../functions/scaler/watch.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
@@ -89,6 +90,7 @@ function newInstance(site: Site, name: keyof typeof LIMIT_MS): Instance {
 export function portsFor(site: Site, process: Process, view?: View): Ports {
   const { scheduler, store, judge, wakes } = site
   const { call } = scheduler
+  const isScaler = process.name.startsWith('scaler')
   const ports: Ports = {
     store: {
       get: (keys) =>
@@ -112,6 +114,7 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => `query ${q.pk}`,
           () => {
             const page = store.query(q)
+            judge.listed(process, q, page.items)
             if (view && q.prefix === keys.GATEWAY_LEASES)
               view.leases = page.items.map(({ record }) => record as GatewayLease)
             return page
@@ -128,9 +131,12 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           process,
           () => `write ${short(change.key)} at ${change.expect}: ${wordsOf(change.record)}`,
           () => {
+            const before = isScaler ? store.get([change.key])[0]?.record : undefined
             const written = store.write(change)
             if (written === 'written') judge.wrote(process, change, view)
-            if (process.name.startsWith('scaler')) site.count.lastScaled = process.since
+            // Until when a target rests is put off each 15 minutes.
+            const moved = JSON.stringify(before) !== JSON.stringify(change.record)
+            if (isScaler && moved) site.count.lastScaled = process.since
             return written
           },
           'retries',
@@ -144,7 +150,9 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
           () => {
             for (const { wake, delaySeconds = 0 } of sent) {
               judge.sending(process, wake)
-              site.count.lastSender = Math.max(site.count.lastSender, process.since)
+              // Queues are watched for as long as services are bound to them.
+              if (kindOf(wake.key) !== 'watch')
+                site.count.lastSender = Math.max(site.count.lastSender, process.since)
               wakes.send(wakeBody(wake), delaySeconds * 1_000)
             }
           },
@@ -267,5 +275,10 @@ function judgeTaken({ store, judge }: Site, { id, buried }: Letter): void {
 
 export const sweepOnce = (site: Site) => invoke(site, 'sweep', (ports) => sweep(ports))
 
-/** One pass (functions/scaler): the next one comes whatever becomes of it. */
-export const scaleOnce = (site: Site) => invoke(site, 'scaler', (ports) => scale(ports, site.mood.scalingMs))
+/** One pass, and the wakes between it and the next (functions/scaler): the next one comes whatever becomes of it. */
+export const scaleOnce = (site: Site) =>
+  invoke(site, 'scaler', async (ports) => {
+    const { scalingMs, queueMs } = site.mood
+    const queues = await watched(await scale(ports, scalingMs), ports)
+    await planWatches(queues, ports, { from: queueMs, to: scalingMs, each: queueMs })
+  })

@@ -1,6 +1,7 @@
 import * as keys from '../../domain/keys.ts'
 import type { Target } from '../../domain/model.ts'
 import { type Directory, openDirectory } from '../../functions/gateway/directory.ts'
+import { heldFor } from '../../functions/gateway/patience.ts'
 import type { Rotation } from '../../functions/gateway/rotation.ts'
 import type { Ports } from '../../functions/ports.ts'
 import type { Judge } from './invariants.ts'
@@ -13,13 +14,23 @@ export interface Underway {
   readonly gateway: string
   /** Where its gateway's lease is. */
   readonly lease: string
+  readonly since: number
   /** Its gateway held no lease when it sent it, or not all the time since: nobody needs to wait for it. */
   lapsed: boolean
 }
 
+/** One for which there was no task. */
+export interface Held {
+  readonly service: string
+  readonly since: number
+}
+
+/** What became of a request; where its gateway has died, nobody knows. */
+export type Heard = 'answered' | 'refused' | 'nothing'
+
 export interface Gateways {
   /** Someone sends a request to a service. */
-  request(service: string): void
+  request(service: string): Promise<Heard>
   underway(): Iterable<Underway>
 }
 
@@ -33,13 +44,15 @@ interface Gateway {
 export interface GatewaysOptions {
   readonly scheduler: Scheduler
   readonly random: Random
-  readonly judge: Pick<Judge, 'asks'>
+  readonly judge: Pick<Judge, 'asks' | 'refused'>
   readonly count: number
+  /** Between two passes of the scaler. */
+  readonly countMs: number
   portsFor(process: Process): Ports
 }
 
-/** Until the request is given up, where there is no task to answer it. */
-const HOLD_MS = 30_000
+/** As by default, but that somebody waits for a service that is just being made. */
+const PATIENCE = { holdMs: 10_000, wakeMs: 60_000, refusedMs: 10_000 }
 
 /** The gateway's own directory and rotations (functions/gateway); only the connections to tasks are played. */
 export function newGateways(options: GatewaysOptions): Gateways {
@@ -57,7 +70,7 @@ export function newGateways(options: GatewaysOptions): Gateways {
     const { store, queue, scope, log } = options.portsFor(process)
     const directory = openDirectory(
       { store, queue, scope, log, now: scheduler.now },
-      { gateway: name, pollMs: random.between(1_000, 8_000), countMs: 60_000 },
+      { gateway: name, pollMs: random.between(1_000, 8_000), countMs: options.countMs },
     )
     gateways[place] = { name, process, directory, leaving: false }
     return gateways[place]
@@ -65,48 +78,68 @@ export function newGateways(options: GatewaysOptions): Gateways {
 
   return {
     underway: () => underway,
-    request(service) {
+    async request(service) {
       const mine = gateway()
-      void send(mine, service).catch((error) => scheduler.say(() => `${mine.name}: ${error}`))
+      const heard = send(mine, service).catch((error): Heard => {
+        scheduler.say(() => `${mine.name}: ${error}`)
+        return 'refused'
+      })
       if (random.chance(0.01)) void retire(mine)
+      return heard
     },
   }
 
-  async function send(mine: Gateway, service: string): Promise<void> {
+  async function send(mine: Gateway, service: string): Promise<Heard> {
+    const since = scheduler.now()
     const host = `${service}.default.localhost`
     const found = mine.directory.known(host, '/') ?? (await mine.directory.find(host, '/'))
-    if (!found) return
+    if (!found) return 'refused'
     const { rotation, port } = found
-    const until = scheduler.now() + HOLD_MS
     for (;;) {
-      if (!mine.process.alive) return
+      if (!mine.process.alive) return 'nothing'
       const target = rotation.take(port)
       if (target) {
         rotation.accepted(target.task)
         return answered(mine, service, rotation, target)
       }
-      const left = until - scheduler.now()
-      if (left <= 0) return
+      const left = since + heldFor(rotation, port, PATIENCE) - scheduler.now()
+      if (left <= 0) {
+        scheduler.say(() => `${mine.name} gives a request for ${service} up`)
+        judge.refused({ service, since })
+        return 'refused'
+      }
       await rotation.news(left)
     }
   }
 
-  async function answered(mine: Gateway, service: string, rotation: Rotation, { task }: Target) {
+  async function answered(
+    mine: Gateway,
+    service: string,
+    rotation: Rotation,
+    { task }: Target,
+  ): Promise<Heard> {
     const lease = keys.gatewayLease(
       { account: '000000000000', region: 'us-east-1' },
       'default',
       service,
       mine.name,
     )
-    const one: Underway = { task, gateway: mine.name, lease: `${lease.pk}/${lease.sk}`, lapsed: false }
+    const one: Underway = {
+      task,
+      gateway: mine.name,
+      lease: `${lease.pk}/${lease.sk}`,
+      since: scheduler.now(),
+      lapsed: false,
+    }
     scheduler.say(() => `${mine.name} sends a request for ${service} to ${task.slice(0, 6)}`)
     underway.add(one)
     judge.asks(one)
     await scheduler.sleep(length())
     underway.delete(one)
-    if (!mine.process.alive) return
+    if (!mine.process.alive) return 'nothing'
     scheduler.say(() => `${mine.name} has its answer from ${task.slice(0, 6)}`)
     rotation.ended(task)
+    return 'answered'
   }
 
   /** How long a task takes to answer. */

@@ -1,5 +1,5 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, kindOf, TICKETS } from '../../domain/keys.ts'
+import { GATEWAY_LEASES, kindOf, REQUEST_COUNTS, TICKETS } from '../../domain/keys.ts'
 import type {
   GatewayLease,
   Placement,
@@ -17,6 +17,7 @@ import type { Run, Schedule } from '../../domain/schedules/model.ts'
 import { standbyIds } from '../../domain/service-news.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
+import { type DemandJudge, newDemandJudge } from './demand-laws.ts'
 import type { Underway } from './gateways.ts'
 import type { Invariant, Violation } from './laws.ts'
 import { type LineJudge, newLineJudge } from './line-laws.ts'
@@ -32,12 +33,15 @@ export interface Judge
     Pick<ServiceJudge, 'asks' | 'serviceNamed'>,
     Pick<ScheduleJudge, 'scheduleNamed' | 'sentLetter' | 'eras'>,
     Pick<ScalingJudge, 'targetOf' | 'activities' | 'read' | 'depthAsked'>,
+    Pick<DemandJudge, 'refused' | 'mayAnswer'>,
     Pick<LineJudge, 'lookAround'> {
   violation: Violation | undefined
   fail(invariant: Invariant, message: string): void
   /** With what the look at a service that writes it went by. */
   wrote(process: Process, change: Change, view?: View): void
   sending(process: Process, wake: Wake): void
+  /** What a query has told. */
+  listed(process: Process, asked: { pk: string; prefix?: string | undefined }, found: readonly Stored[]): void
   /** A worker looks at a service. */
   looked(key: Key): void
   /** More looks than one are not the worker's doing. */
@@ -125,10 +129,16 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
     activities,
     read: (process, found) => scaling.read(process, found),
     measured: (process, tasks, used) => scaling.measured(process, tasks, used),
-    depthAsked: (process, queue, depth) => scaling.depthAsked(process, queue, depth),
+    depthAsked(process, queue, depth) {
+      scaling.depthAsked(process, queue, depth)
+      demand.depthAsked(process, queue, depth)
+    },
+    refused: (request) => demand.refused(request),
+    mayAnswer: (service) => demand.mayAnswer(service),
     lookAround: (full) => lines.lookAround(full),
     wrote(process, change, view) {
       const kind = kindOf(change.key)
+      demand.wrote(process, change)
       if (kind === 'service') {
         if (!view) unseen.set(change.key.pk, evidence.now())
         scaling.wroteService(process, change as Change<Service>)
@@ -183,6 +193,11 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       const looks = evidence.queued(wake) + 1
       if (looks > most) judge.fail('looks do not multiply', `${looks} looks are queued as ${text(wake)}`)
     },
+    listed(process, { pk, prefix }, found) {
+      const records = found.map(({ record }) => record)
+      if (prefix === GATEWAY_LEASES) demand.leasesRead(process, pk, records as GatewayLease[])
+      if (prefix === REQUEST_COUNTS && records.length > 0) scaling.counted(process, pk)
+    },
     looked: ({ pk }) => lookedAt(pk),
     excuse({ key }) {
       excuses.set(key.pk, (excuses.get(key.pk) ?? 0) + 1)
@@ -219,6 +234,7 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
   const services = newServiceJudge(judge, evidence)
   const schedules = newScheduleJudge(judge, evidence, eras)
   const scaling = newScalingJudge(judge, evidence, activities)
+  const demand = newDemandJudge(judge, evidence)
   const lines = newLineJudge(judge, evidence)
   return judge
 }

@@ -35,6 +35,12 @@ export const invariants = {
   'each activity ends': 'scaling: once, whatever becomes of its target',
   'scaling deploys nothing': 'scaling: only the count of a service is set',
   'the count is as the work': 'scaling: at rest without work a service is at its minimum',
+  'held requests are answered':
+    'to zero and back: where nothing is faulty a request gets a task in time; in the end it always does',
+  'never under an open connection':
+    'to zero and back: no service goes to zero while it is used or has messages, as far as was told',
+  'one wake for all': 'to zero and back: however many requests wait, a service is woken for them once',
+  'zero when work ends': 'to zero and back: at rest, what may be at zero is',
   'each time at zero counts once':
     'services: the times in which they want no task are noted and filed, none twice',
   'never above a limit': 'lines: nothing starts beyond what tags allow of a cluster or a family',

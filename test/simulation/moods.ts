@@ -30,6 +30,8 @@ export interface Mood {
   readonly scalers: number
   /** Between two passes of the scaler. */
   readonly scalingMs: number
+  /** Between two looks at the queues that services are bound to. */
+  readonly queueMs: number
   /** How long a task without a health check must run to count as healthy. */
   readonly settleMs: number
   /** Clusters, families and tasks have tags about how they wait. */
@@ -81,6 +83,7 @@ export function moodOf(random: Random, timed: boolean): Mood {
     timekeepers: 0,
     scalers: 0,
     scalingMs: 0,
+    queueMs: 0,
     settleMs: 40_000,
     tagged: false,
     room: Number.POSITIVE_INFINITY,
@@ -103,12 +106,14 @@ const serving = (mood: Mood, random: Random): Mood => ({
 function timing(mood: Mood, random: Random): Mood {
   const scaled = mood.keepers > 0 || random.chance(0.4)
   const served = scaled && mood.keepers === 0 ? serving(mood, random) : mood
+  const scalingMs = scaled ? random.pick([5_000, 10_000, 20_000]) : 0
   return {
     ...served,
     clients: random.between(0, 1),
     timekeepers: !scaled || random.chance(0.4) ? random.between(1, 2) : 0,
     scalers: scaled ? 1 : 0,
-    scalingMs: scaled ? random.pick([5_000, 10_000, 20_000]) : 0,
+    scalingMs,
+    queueMs: random.pick([2_000, scalingMs / 2, scalingMs / 2]),
   }
 }
 

@@ -56,7 +56,9 @@ export function newOutside({ scheduler, random, hands, sent, asked }: OutsideOpt
             () => {
               const depth = queue === WORK && !work.away() ? work.depth() : undefined
               asked(process, queue, depth)
-              return depth === undefined ? undefined : { visible: depth, inFlight: 0 }
+              if (depth === undefined) return undefined
+              const inFlight = Math.min(depth, hands())
+              return { visible: depth - inFlight, inFlight }
             },
           )
           // As infra/queue-depth does: what does not answer has no depth.

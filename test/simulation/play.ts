@@ -13,7 +13,7 @@ import {
   scaleOnce,
   sweepOnce,
 } from './functions.ts'
-import { newGateways, withTimers } from './gateways.ts'
+import { type Heard, newGateways, withTimers } from './gateways.ts'
 import { newJudge, tasksOf } from './invariants.ts'
 import type { Violation } from './laws.ts'
 import { calmDown, moodOf } from './moods.ts'
@@ -38,6 +38,8 @@ export interface Played {
   readonly calls: number
 }
 
+/** Comes again as long as a service is bound to a queue. */
+const WATCH = wakeBody({ key: keys.queueWatch(SCOPE) })
 const START = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000
 /** Longer than pulls, graces and placement take. */
@@ -82,7 +84,7 @@ export async function play(
     if (!mood.calm && random.chance(0.3)) site.wakes.purge()
     scheduler.say(() => 'the quiet begins')
     if (shop || mood.timekeepers > 0) await mend(shop)
-    await rest()
+    await rest(shop)
   }
 
   /** Requests, until the quiet. */
@@ -92,10 +94,10 @@ export async function play(
     while (scheduler.now() < until) {
       await scheduler.sleep(random.between(1, most))
       const service = random.pick(shop.names)
-      gateways.request(service)
+      void gateways.request(service)
       for (let more = random.chance(0.2) ? random.between(1, 4) : 0; more > 0; more--) {
         await scheduler.sleep(random.between(1, 30))
-        gateways.request(service)
+        void gateways.request(service)
       }
     }
   }
@@ -109,20 +111,13 @@ export async function play(
     if (shop) await repair(stage, shop, site.store)
   }
 
-  /** Over when nothing is left to do, and two minutes later nothing has been done. */
-  const rest = async () => {
-    const end = scheduler.now() + QUIET_MS
-    let still = 0
-    let since = 0
-    while (still < 3) {
-      await scheduler.sleep(MINUTE)
-      const busy = unrest(scene()) ?? waiting(site.wakes) ?? waiting(door) ?? frozen(scheduler)
-      still = busy === undefined ? still + 1 : 0
-      // For a minute the index may still show what has been STOPPED since.
-      if (still <= 2) since = scheduler.now()
-      if (scheduler.now() < end) continue
-      judgeRest(judge, scene())
-      return judge.fail('comes to rest', busy ?? 'it does not stay at rest')
+  const rest = async (shop: Shop | undefined) => {
+    let since = await stillness()
+    if (since === undefined) return
+    if (shop && mood.scalers > 0 && mood.gateways > 0) {
+      await askAll(shop)
+      since = await stillness()
+      if (since === undefined) return
     }
     if (site.count.lastSender >= since) judge.fail('rest is silent', 'a wake was sent for nothing')
     await judgeLists(
@@ -134,6 +129,38 @@ export async function play(
     judgeScaling(judge, scene(), site.count.lastScaled >= since)
     judgeRest(judge, scene())
     over = true
+  }
+
+  /** At rest whoever asks is answered: within a minute, or when what needs longer to start has started. */
+  const askAll = async ({ names }: Shop) => {
+    scheduler.say(() => 'someone asks again')
+    await Promise.all(
+      names.filter(judge.mayAnswer).map(async (service) => {
+        const heard: Heard[] = []
+        while (heard.length < 4 && !heard.includes('answered')) heard.push(await gateways.request(service))
+        if (!heard.includes('answered') && judge.mayAnswer(service))
+          judge.fail('held requests are answered', `${service} is at rest and does not answer: ${heard}`)
+      }),
+    )
+  }
+
+  /** Nothing is left to do, and two minutes later nothing has been done: since when; `undefined` where that never comes. */
+  const stillness = async (): Promise<number | undefined> => {
+    const end = scheduler.now() + QUIET_MS
+    let still = 0
+    let since = 0
+    while (still < 3) {
+      await scheduler.sleep(MINUTE)
+      const busy = unrest(scene()) ?? waiting(site.wakes) ?? waiting(door) ?? frozen(scheduler)
+      still = busy === undefined ? still + 1 : 0
+      // For a minute the index may still show what has been STOPPED since.
+      if (still <= 2) since = scheduler.now()
+      if (scheduler.now() < end) continue
+      judgeRest(judge, scene())
+      judge.fail('comes to rest', busy ?? 'it does not stay at rest')
+      return undefined
+    }
+    return since
   }
 
   void story()
@@ -158,7 +185,7 @@ export async function play(
 }
 
 const waiting = (queue: SimulatedQueue<unknown>) => {
-  const count = [...queue.messages()].length
+  const count = [...queue.messages()].filter(({ body }) => body !== WATCH).length
   return count > 0 ? `${count} messages wait` : undefined
 }
 
@@ -253,6 +280,7 @@ function newStory(
     ...common,
     judge,
     count: mood.gateways,
+    countMs: mood.scalingMs || MINUTE,
     portsFor: (process) => portsFor(site, process),
   })
   return { site, stage, door, gateways }

@@ -15,6 +15,8 @@ export interface ScalingJudge {
   wroteService(process: Process, change: Change<Service>): void
   read(process: Process, found: readonly (Stored | undefined)[]): void
   measured(process: Process, tasks: readonly TaskName[], used: ReadonlyMap<string, Usage>): void
+  /** Gateways have told how many requests they passed on. */
+  counted(process: Process, pk: string): void
   depthAsked(process: Process, queue: string, depth: number | undefined): void
   targetOf(service: string): ScalableTarget | undefined
   readonly activities: Map<string, ScalingActivity>
@@ -27,7 +29,9 @@ interface Sight {
   readonly services: Map<string, Service>
   /** Tasks of which something was measured, and queues whose depth was told. */
   readonly measured: Set<string>
-  readonly depths: Map<string, number | undefined>
+  readonly depths: Set<string>
+  /** Services of which requests were counted. */
+  readonly counted: Set<string>
 }
 
 const SCOPE = { account: '000000000000', region: 'us-east-1' }
@@ -56,7 +60,8 @@ export function newScalingJudge(
       targets: new Map(),
       services: new Map(),
       measured: new Set(),
-      depths: new Map(),
+      depths: new Set(),
+      counted: new Set(),
     }
     sights.set(process, fresh)
     return fresh
@@ -80,7 +85,10 @@ export function newScalingJudge(
     measured(process, tasks, used) {
       for (const { id } of tasks) if (used.get(id)?.cpu !== undefined) sightOf(process).measured.add(id)
     },
-    depthAsked: (process, queue, depth) => void sightOf(process).depths.set(queue, depth),
+    counted: (process, pk) => void sightOf(process).counted.add(pk),
+    depthAsked(process, queue, depth) {
+      if (depth !== undefined) sightOf(process).depths.add(queue)
+    },
     wroteTarget(process, { key, record }) {
       const before = targets.get(key.pk)
       targets.set(key.pk, record)
@@ -153,7 +161,9 @@ export function newScalingJudge(
 
   function isSeen(policy: ScalingPolicy, target: ScalableTarget, pk: string, sight: Sight): boolean {
     const queue = queueIn(policy, target)
-    if (queue !== undefined) return sight.depths.get(queue) !== undefined
+    if (queue !== undefined) return sight.depths.has(queue)
+    const { PredefinedMetricType: type } = policy.tracking?.PredefinedMetricSpecification ?? {}
+    if (type === 'ALBRequestCountPerTarget') return sight.counted.has(pk)
     return [...sight.measured].some((id) => isOf(judge.latest(id), pk))
   }
 

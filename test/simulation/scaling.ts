@@ -3,7 +3,7 @@ import { persist, type Stage } from './clients.ts'
 import { WORK } from './outside.ts'
 import type { Random } from './random.ts'
 import { isScalableTarget } from './scaling-laws.ts'
-import type { Shop } from './services.ts'
+import type { Followed, Shop } from './services.ts'
 import type { MemoryStore } from './store.ts'
 
 /** What clients do with the scaling of services. */
@@ -14,25 +14,24 @@ const target = (service: string) => ({
   ScalableDimension: 'ecs:service:DesiredCount',
 })
 
-/** All policies of one service go by one metric, so that what they want together has an end: its queue's depth, or its CPU. */
-type Action = (stage: Stage, service: string, followsWork: boolean) => Promise<void>
+type Action = (stage: Stage, service: string, by: Followed) => Promise<void>
 const actions: Action[] = [register, track, track, step, step, act, act, suspend, suspend, suspend]
 const rarer: Action[] = [unput, unact, deregister, activities]
 
 /** One who has services scaled, as soon as they are there. */
 export async function scaler(stage: Stage, shop: Shop): Promise<void> {
   const { random, scheduler } = stage
-  const working = shop.names.filter(() => random.chance(0.5))
+  const by = (service: string) => shop.metrics.get(service)!
   for (let left = 20; left > 0 && !shop.names.some(stage.judge.serviceNamed); left--)
     await scheduler.sleep(2_000)
   for (const service of shop.names) {
     await register(stage, service)
-    await random.pick([track, track, step])(stage, service, working.includes(service))
+    await random.pick([track, track, step])(stage, service, by(service))
   }
   for (let left = random.between(1, 6); left > 0; left--) {
     await scheduler.sleep(random.between(0, random.chance(0.6) ? 30_000 : 150_000))
     const service = random.pick(shop.names)
-    await random.pick(random.chance(0.8) ? actions : rarer)(stage, service, working.includes(service))
+    await random.pick(random.chance(0.8) ? actions : rarer)(stage, service, by(service))
   }
 }
 
@@ -83,7 +82,9 @@ async function suspend(stage: Stage, service: string): Promise<void> {
 
 const cooldown = (random: Random) => random.pick([0, 10, 30, 60, 120])
 
-async function track(stage: Stage, service: string, followsWork: boolean): Promise<void> {
+const PREDEFINED = { cpu: 'ECSServiceAverageCPUUtilization', requests: 'ALBRequestCountPerTarget' }
+
+async function track(stage: Stage, service: string, by: Followed): Promise<void> {
   const { random } = stage
   await persist(stage, () =>
     stage.scaling('PutScalingPolicy', {
@@ -91,8 +92,8 @@ async function track(stage: Stage, service: string, followsWork: boolean): Promi
       PolicyName: random.pick(['one', 'two']),
       PolicyType: 'TargetTrackingScaling',
       TargetTrackingScalingPolicyConfiguration: {
-        TargetValue: followsWork ? random.pick([1, 5, 20]) : 50,
-        ...(followsWork
+        TargetValue: by === 'cpu' ? 50 : random.pick([1, 5, 20]),
+        ...(by === 'work'
           ? {
               CustomizedMetricSpecification: {
                 Namespace: 'AWS/SQS',
@@ -101,7 +102,7 @@ async function track(stage: Stage, service: string, followsWork: boolean): Promi
                 Statistic: 'Average',
               },
             }
-          : { PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' } }),
+          : { PredefinedMetricSpecification: { PredefinedMetricType: PREDEFINED[by] } }),
         ScaleOutCooldown: cooldown(random),
         ScaleInCooldown: cooldown(random),
         ...(random.chance(0.2) && { DisableScaleIn: true }),
@@ -111,7 +112,7 @@ async function track(stage: Stage, service: string, followsWork: boolean): Promi
 }
 
 /** With its alarm, or without. */
-async function step(stage: Stage, service: string, followsWork: boolean): Promise<void> {
+async function step(stage: Stage, service: string, by: Followed): Promise<void> {
   const { random, judge } = stage
   const out = random.chance(0.5)
   const PolicyName = `step-${out ? 'out' : 'in'}`
@@ -136,8 +137,8 @@ async function step(stage: Stage, service: string, followsWork: boolean): Promis
     }),
   )
   const id = judge.targetOf(service)?.id
-  if (!id || random.chance(0.2)) return
-  const metric = followsWork ? `queue/${WORK}` : 'CPUUtilization'
+  if (!id || by === 'requests' || random.chance(0.2)) return
+  const metric = by === 'work' ? `queue/${WORK}` : 'CPUUtilization'
   const [side, threshold] = out ? ['above', random.pick([60, 80])] : ['below', random.pick([3, 30])]
   const alarm = `${metric} ${side} ${threshold} for ${random.between(1, 4)}`
   await persist(stage, () =>
@@ -182,11 +183,11 @@ async function unact(stage: Stage, service: string): Promise<void> {
 }
 
 /** And often registered again. */
-async function deregister(stage: Stage, service: string, followsWork: boolean): Promise<void> {
+async function deregister(stage: Stage, service: string, by: Followed): Promise<void> {
   await persist(stage, () => stage.scaling('DeregisterScalableTarget', target(service)))
   if (stage.random.chance(0.3)) return
   await register(stage, service)
-  await track(stage, service, followsWork)
+  await track(stage, service, by)
 }
 
 async function activities(stage: Stage, service: string): Promise<void> {

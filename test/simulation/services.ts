@@ -5,12 +5,22 @@ import type {
   DescribeServicesResponse,
   ListServiceDeploymentsResponse,
   ListTasksResponse,
+  Tag,
   UpdateServiceRequest,
 } from '@aws-sdk/client-ecs'
 import { kindOf } from '../../domain/keys.ts'
 import type { Service } from '../../domain/model.ts'
+import {
+  CONCURRENCY_TAG,
+  IDLE_TAG,
+  MESSAGE_TAG,
+  PER_TASK_TAG,
+  QUEUE_TAG,
+  WAIT_TAG,
+} from '../../domain/scaling/service-tags.ts'
 import { PREPARED_TAG } from '../../domain/standbys.ts'
 import { container, env, persist, type Stage } from './clients.ts'
+import { WORK } from './outside.ts'
 import type { Random } from './random.ts'
 import type { MemoryStore } from './store.ts'
 
@@ -46,12 +56,16 @@ const BAD: Record<string, (random: Random) => ContainerDefinition[]> = {
 
 export const isGood = (family: string): boolean => family in GOOD
 
+export type Followed = 'work' | 'cpu' | 'requests'
+
 export interface Shop {
   readonly good: readonly string[]
   readonly bad: readonly string[]
   readonly names: readonly string[]
   /** Its services are scaled. */
   readonly loaded: boolean
+  /** What the policies of each service go by: one metric, so that what they want together has an end. */
+  readonly metrics: ReadonlyMap<string, Followed>
   /** Services that were told to be there, until someone may have deleted them. */
   readonly standing: Set<string>
 }
@@ -73,7 +87,10 @@ export async function openShop({ request, random }: Stage, loaded: boolean): Pro
       ),
     })
   const names = Array.from({ length: random.between(1, 2) }, (_, n) => `shop-${n}`)
-  return { good, bad, names, loaded, standing: new Set() }
+  const metrics = new Map(
+    names.map((name) => [name, random.pick<Followed>(['work', 'work', 'cpu', 'cpu', 'requests'])]),
+  )
+  return { good, bad, names, loaded, metrics, standing: new Set() }
 }
 
 /** Of a target of 50 percent: more, less, near, or more at first. */
@@ -115,10 +132,37 @@ const someCount = (random: Random) => (random.chance(0.1) ? random.between(5, 8)
 const someFamily = ({ good, bad }: Shop, random: Random, ill: number) =>
   random.pick(random.chance(ill) ? bad : good)
 
+const FOLLOWING = [IDLE_TAG, CONCURRENCY_TAG, QUEUE_TAG, PER_TASK_TAG, WAIT_TAG, MESSAGE_TAG]
+
+/** How a service follows what is asked of it. Of a queue only where its policies go by nothing else. */
+function following({ metrics }: Shop, service: string, random: Random): Tag[] {
+  const bound = metrics.get(service) === 'work' && random.chance(0.5)
+  const patient = bound && random.chance(0.4)
+  const said = {
+    ...(random.chance(0.8) && { [IDLE_TAG]: random.pick([20, 40, 60, 120]) }),
+    ...(random.chance(0.4) && { [CONCURRENCY_TAG]: random.between(1, 4) }),
+    ...(bound && { [QUEUE_TAG]: WORK }),
+    ...(bound && !patient && random.chance(0.7) && { [PER_TASK_TAG]: random.pick([1, 5, 20]) }),
+    ...(patient && { [WAIT_TAG]: random.between(1, 40), [MESSAGE_TAG]: random.pick([0.5, 2, 10]) }),
+  }
+  return Object.entries(said).map(([key, value]) => ({ key, value: String(value) }))
+}
+
 type Action = (stage: Stage, shop: Shop, service: string) => Promise<void>
 
 const actions: Action[] = [deploy, deploy, deploy, deploy, scale, scale, scale, force, tune, stopDeployment]
-const rarer: Action[] = [remove, stopOne, stopOne, stopDeployment, describe, create, both, prepare, prepare]
+const rarer: Action[] = [
+  remove,
+  stopOne,
+  stopOne,
+  stopDeployment,
+  describe,
+  create,
+  both,
+  prepare,
+  prepare,
+  follow,
+]
 
 /** One who keeps a service: makes it, and changes it again and again. */
 export async function keeper(stage: Stage, shop: Shop): Promise<void> {
@@ -142,6 +186,7 @@ async function create(stage: Stage, shop: Shop, serviceName: string): Promise<vo
     tags: [
       { key: 'slipway:deregistration-delay', value: String(random.pick([0, 5, 30, 30, 120, 300])) },
       ...(random.chance(0.5) ? [{ key: PREPARED_TAG, value: random.pick(PREPARED) }] : []),
+      ...(shop.loaded ? following(shop, serviceName, random) : []),
     ],
     clientToken: `token-of-${serviceName}-${random.between(0, 999_999)}`,
   }
@@ -187,6 +232,16 @@ async function prepare(stage: Stage, _shop: Shop, service: string): Promise<void
       ? request('TagResource', { resourceArn, tags })
       : request('UntagResource', { resourceArn, tagKeys: [PREPARED_TAG] }),
   )
+}
+
+/** It follows what is asked of it in another way, or as if nothing had been said. */
+async function follow(stage: Stage, shop: Shop, service: string): Promise<void> {
+  if (!shop.loaded) return
+  const { random, request } = stage
+  const resourceArn = `arn:aws:ecs:us-east-1:000000000000:service/default/${service}`
+  await persist(stage, () => request('UntagResource', { resourceArn, tagKeys: FOLLOWING }))
+  const tags = following(shop, service, random)
+  if (tags.length > 0) await persist(stage, () => request('TagResource', { resourceArn, tags }))
 }
 
 /** Two at once. */

@@ -66,18 +66,19 @@ describe('what is asked of a service', () => {
     expect(at(0, 0)).toMatchObject({ needs: 0, quietSince: 0 })
   })
 
-  test('a queue that can not be asked says nothing of how few would do, and keeps nobody from waking the service', () => {
+  test('a queue that can not be asked takes no task away, and keeps no request from waking one', () => {
     const following = followingOf([tag('queue', 'jobs')])
-    const held = { leases: [lease({ held: 1 })] }
-    expect(demandOf(asked({ following, bound: { depth: undefined }, ...held }))).toEqual({
-      needs: 1,
-      partial: true,
-      words: 'requests wait at the front door',
+    const away = { routed: false, following, bound: { depth: undefined } }
+    expect(demandOf(asked({ ...away, desired: 3, running: 3 }))).toEqual({
+      needs: 3,
+      words: 'a queue could not be asked',
     })
-    expect(demandOf(asked({ routed: false, others: [{ depth: undefined, wakes: true }] }))).toMatchObject({
-      needs: 0,
-      partial: true,
-    })
+    expect(demandOf(asked(away))?.needs).toBe(0)
+    expect(demandOf(asked({ ...away, routed: true, leases: [lease({ held: 1 })] }))?.needs).toBe(1)
+    const others = [{ depth: undefined, wakes: true }]
+    const quiet = [lease({ quietSince: NOON - 7_000 })]
+    expect(demandOf(asked({ others, leases: quiet, desired: 2 }))).toMatchObject({ needs: 2 })
+    expect(demandOf(asked({ others, leases: quiet, desired: 2 }))?.quietSince).toBe(undefined)
   })
 
   test('where nothing tells, nothing follows', () => {
@@ -261,6 +262,14 @@ describe('to zero and back', () => {
     ])
   })
 
+  test('a maximum that was lowered meanwhile holds', () => {
+    const day = new Day(aim(), 5)
+    const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(20) }
+    expect(day.looks(3, () => ask)).toEqual([5, 5, 5])
+    day.target = { ...day.target, max: 2 }
+    expect(day.looks(5, () => ask)).toEqual([5, 5, 5, 2, 2])
+  })
+
   test('a queue that does not answer for a while begins the idle time anew', () => {
     const day = new Day(aim(), 1)
     const following = followingOf([tag('queue', 'jobs')])
@@ -337,7 +346,7 @@ test('what did not answer is no zero: a step policy does not take the last task 
       samples: new Map([['queue jobs', { value: 0 }]]),
     }).move?.to
   expect(at(undefined)).toBe(0)
-  expect(at({ needs: 0, partial: true, words: 'nothing answered' })).toBeUndefined()
+  expect(at({ needs: 1, words: 'a queue could not be asked' })).toBeUndefined()
 })
 
 test('whatever is asked, the count keeps within its bounds, and asked the same again it stays', () => {

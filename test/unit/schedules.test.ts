@@ -127,6 +127,17 @@ describe('firing', () => {
     expect(() => m.do((call) => getSchedule({ Name: 'job' }, call))).toThrow('does not exist')
     expect(m.do((call) => listRuns({ ...job, most: 10 }, call)).runs).toHaveLength(3)
   })
+
+  it('is deleted when that is asked for after it has fired for the last time, though every message is lost', () => {
+    const m = new Machine()
+    const times = { StartDate: new Date(minute(1)), EndDate: new Date(minute(2)) }
+    m.create(times)
+    m.pass(5 * 60)
+    m.update({ ...times, ActionAfterCompletion: 'DELETE' })
+    m.loseMessages()
+    m.pass(5 * 60)
+    expect(() => m.do((call) => getSchedule({ Name: 'job' }, call))).toThrow('does not exist')
+  })
 })
 
 describe('what was missed', () => {
