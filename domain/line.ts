@@ -14,6 +14,7 @@ import type { InLine, Line, Lines, Task, Ticket } from './model.ts'
 import type { Call } from './operations/call.ts'
 import { under } from './placement.ts'
 import { limitsIn } from './placement-tags.ts'
+import type { Observation } from './ports.ts'
 
 /**
  * A task in its cluster's line. Its record says whether it may be launched, its ticket stands in the line for it, and is
@@ -38,14 +39,19 @@ export function placed(task: Task): Task {
 
 type Where = Pick<Scope, 'account' | 'region'>
 
-/** Whether a new task begins in line: under a limit, behind others of its cluster, or while others wait for room. */
+/**
+ * Whether a new task begins in line: under a limit, behind others of its cluster, or while others wait for room. One that
+ * has its room already, frozen, waits for a limit alone.
+ */
 export function lineFor(
   cluster: { readonly name: string; readonly tags?: Tag[] | undefined },
   definition: { readonly tags?: Tag[] | undefined },
   known: Lines | undefined,
+  hasRoom = false,
 ): InLine | undefined {
   const family = limitsIn(definition.tags)
-  const waits = limitsIn(cluster.tags) ?? family ?? known?.short ?? under(known?.lines, cluster.name)
+  const limited = limitsIn(cluster.tags) ?? family
+  const waits = limited ?? (hasRoom ? undefined : (known?.short ?? under(known?.lines, cluster.name)))
   return waits ? { state: 'waits', ...(family && { family }) } : undefined
 }
 
@@ -135,6 +141,22 @@ export function wakesOf(scope: Where, tasks: readonly Task[], now: number): Effe
 /** Why a task of this line waits, as far as is known. */
 export const whyInLine = (line: Line | undefined, family: string): string =>
   under(line?.families, family) ?? line?.why ?? 'its turn has not come yet'
+
+/** Of a task that stands in line capacity holds nothing, or what was kept ready for it: that waits too. */
+export const isHeldBack = (task: Task, seen: Observation): boolean =>
+  waitsInLine(task) &&
+  task.desiredStatus === 'RUNNING' &&
+  (seen.sees === 'absent' ||
+    (task.prepared === true &&
+      seen.sees === 'present' &&
+      seen.containers.every(({ state }) => state === 'created')))
+
+/** What its line tells of such a task. */
+export const seenFromLine = (task: Task, known: Lines | undefined): Observation => ({
+  sees: 'waiting',
+  phase: 'queued',
+  why: task.waitsFor ?? whyInLine(under(known?.lines, task.cluster), task.family),
+})
 
 /** A look at a task that waits: its ticket is there, placement knows of its line, and it is due by its deadline. */
 export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision<void>> {

@@ -329,13 +329,17 @@ function merge(task: Task, seen: Present, blocked: readonly { name: string; reas
   const more = {
     ...given('address', task.address ?? seen.address),
     ...given('published', task.published ?? seen.published),
-    ...given('pullStartedAt', task.pullStartedAt ?? seen.pullStartedAt),
-    ...given('pullStoppedAt', task.pullStoppedAt ?? seen.pullStoppedAt),
+    ...given('pullStartedAt', task.pullStartedAt ?? sinceAdmitted(task, seen.pullStartedAt)),
+    ...given('pullStoppedAt', task.pullStoppedAt ?? sinceAdmitted(task, seen.pullStoppedAt)),
   }
   const known = Object.entries(more).every(([k, v]) => task[k as keyof Task] === v)
   if (same && known && isPlaced(task)) return task
   return changed(placed(task), { ...more, containers })
 }
+
+/** What was kept ready was pulled before its task had its turn: while it waits in line nothing is billed. */
+const sinceAdmitted = ({ line, prepared }: Task, pulled: number | undefined): number | undefined =>
+  pulled === undefined || !prepared ? pulled : Math.max(pulled, line?.admittedAt ?? 0)
 
 /** Capacity forgot the task: containers that ran are gone, with no exit code to report. */
 const lost = (task: Task): Task =>

@@ -1,6 +1,7 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, it, test } from 'vitest'
-import type { Service, Standby } from '../../domain/model.ts'
+import { isHeldBack, lineFor, seenFromLine } from '../../domain/line.ts'
+import type { Service, Standby, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
 import { newTask } from '../../domain/new-task.ts'
 import type { Observation, SeenContainer } from '../../domain/ports.ts'
@@ -234,6 +235,48 @@ describe('a task that was kept ready', () => {
     expect(step(task, one, over, NOON + 20).task).toMatchObject({
       startedAt: NOON + 5,
       executionStoppedAt: NOON + 5,
+    })
+  })
+
+  describe('and stands in line', () => {
+    const waits = { ...task, line: { state: 'waits' as const } }
+    const held: Observation = {
+      sees: 'present',
+      containers: [{ name: 'main', state: 'created', runtimeId: 'r' }],
+      pullStartedAt: NOON - 3_600_000,
+      pullStoppedAt: NOON - 3_500_000,
+    }
+    const why = 'its cluster is full'
+    const told = (of: Task, seen: Observation) =>
+      isHeldBack(of, seen) ? seenFromLine(of, { lines: { demo: { why } } }) : seen
+
+    it('waits there like any other: what was kept for it is no start', () => {
+      expect(step(waits, one, told(waits, held), NOON + 20)).toEqual({ task: waits, act: 'queue' })
+      const { task: late } = step(waits, one, told(waits, held), waits.launchBy)
+      expect(late.stoppedReason).toBe(`Task could not be placed within 60 minutes: ${why}`)
+    })
+
+    it('goes on when it was launched all the same, late', () => {
+      expect(step(waits, one, told(waits, thawed), NOON + 20).task.line).toEqual({ state: 'placed' })
+    })
+
+    it('is billed from its turn on, not from the pull of what was kept', () => {
+      const admitted: Task = {
+        ...task,
+        line: { state: 'admitted', admittedAt: NOON + 60_000, counted: true },
+      }
+      const { task: placed } = step(admitted, one, told(admitted, held), NOON + 60_020)
+      expect(placed).toMatchObject({ pullStartedAt: NOON + 60_000, pullStoppedAt: NOON + 60_000 })
+      expect(placed.line).toEqual({ state: 'placed', counted: true })
+    })
+
+    it('which it need not where others wait for room and it is frozen: it has its own', () => {
+      const known = { lines: { demo: { why } }, short: true as const }
+      const limited = [{ key: 'slipway:max-tasks', value: '1' }]
+      expect(lineFor({ name: 'demo' }, {}, known, true)).toBeUndefined()
+      expect(lineFor({ name: 'demo' }, {}, known)).toEqual({ state: 'waits' })
+      expect(lineFor({ name: 'demo', tags: limited }, {}, known, true)).toEqual({ state: 'waits' })
+      expect(lineFor({ name: 'demo' }, { tags: limited }, known, true)).toMatchObject({ state: 'waits' })
     })
   })
 
