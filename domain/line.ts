@@ -4,9 +4,11 @@ import {
   type Decision,
   type Effect,
   get,
+  getAll,
   type Key,
   type Reading,
   type Scope,
+  type Stored,
 } from './decision.ts'
 import { DUE_AFTER_MS, LONGEST_DELAY_S } from './due.ts'
 import * as keys from './keys.ts'
@@ -164,7 +166,8 @@ export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision
   if (!stored || !waitsInLine(stored.record) || stored.record.desiredStatus === 'STOPPED')
     return { reply: undefined }
   const task = stored.record
-  const ticket = yield* get<Ticket>(keys.ticket(scope, task))
+  const [ticket, known] = yield* getAll([keys.ticket(scope, task), keys.lines(scope)])
+  const isKnown = under((known as Stored<Lines> | undefined)?.record.lines, task.cluster) !== undefined
   const overdue = stored.due === undefined || stored.due <= moment.now
   return {
     reply: undefined,
@@ -183,10 +186,12 @@ export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision
         : []),
     ],
     // With a ticket already there it may be that nobody knows of its line, or that there is room that nobody was told of.
-    effects: [keys.line(scope, task.cluster), ...(ticket ? [keys.placement(scope)] : [])].map((of) => ({
-      effect: 'wake',
-      wake: { key: of },
-    })),
+    effects: [
+      {
+        effect: 'wake',
+        wake: { key: ticket && isKnown ? keys.placement(scope) : keys.line(scope, task.cluster) },
+      },
+    ],
   }
 }
 

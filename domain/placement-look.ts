@@ -30,7 +30,14 @@ const PAGES = 10
 /** Ends of one cluster's tasks heard in one decision. */
 const ENDS = 100
 /** Whoever admits goes on to write what follows; so much later it must have died on the way, and others do it. */
-const FOLLOWS_MS = 5_000
+export const FOLLOWS_MS = 5_000
+/**
+ * While somebody waits for room nobody else is let in front of capacity: so that also what needs much room gets it. After so
+ * long others pass it, one at a time: one that wants more than comes free for hours must not stop all that would fit.
+ */
+const PATIENCE_MS = 20_000
+/** Of those that were passed, and of those refused on their way past: more would only ask in vain. */
+const MOST_PASSED = 16
 /** Of those that wait for room, so many ask again when something has moved. */
 const ASK_AGAIN = 2
 
@@ -56,7 +63,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
   if (newcomer !== undefined && waitsAnyway(before, newcomer)) return { reply: { again: false } }
 
   const seen = yield* admittedNow(before, call)
-  const free = freeOf(before, seen)
+  const free = freeOf(before, seen, now)
   const names = lookedAt(before, newcomer, free)
   const ends = yield* endsIn(names, call)
   const held = released(before.held, [...seen.over, ...ends.over])
@@ -104,9 +111,24 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
   return {
     reply: { again: ends.more },
     changes: changes.filter((change) => change !== undefined),
-    effects: wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
+    effects: [
+      ...wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
+      ...laterLooks(seen).map(
+        (seconds): Effect => ({
+          effect: 'wake',
+          wake: { key: keys.placement(scope) },
+          delaySeconds: seconds,
+        }),
+      ),
+    ],
   }
 }
+
+/** When somebody's patience is over, and when others have had the time to admit what they decided to: seconds. */
+const laterLooks = ({ refusals, unfollowed }: Seen): number[] => [
+  ...(refusals ? [PATIENCE_MS / 1_000] : []),
+  ...(unfollowed ? [FOLLOWS_MS / 1_000] : []),
+]
 
 const isOverdue = (stored: Stored | undefined, { moment }: Call): boolean =>
   stored?.due !== undefined && stored.due <= moment.now
@@ -142,6 +164,8 @@ interface Seen {
   readonly placed: number
   /** Somebody was refused room since. */
   readonly refusals: boolean
+  /** Of somebody kept the own record does not say so, and whoever admitted it may be about to. */
+  readonly unfollowed: boolean
 }
 
 /** What became of those that were admitted. */
@@ -153,6 +177,7 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
   let why: string | undefined
   let placed = 0
   let refusals = false
+  let unfollowed = false
   for (const [n, one] of admitted.entries()) {
     const { waits: before, ...entry } = one
     const stored = found[n]
@@ -160,6 +185,7 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
     if (!task || task.lastStatus === 'STOPPED') over.push(entry)
     else if (waitsInLine(task) && isToBeAdmitted(stored)) {
       if (now >= entry.at + FOLLOWS_MS) toAdmit.push(stored!)
+      else unfollowed = true
       kept.push(entry)
     } else if (task.line?.state === 'admitted') {
       const waits = task.waitsFor !== undefined
@@ -172,7 +198,16 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
       if (!task.line?.counted) over.push(entry)
     }
   }
-  return { kept, waiting: kept.filter(({ waits }) => waits), toAdmit, over, why, placed, refusals }
+  return {
+    kept,
+    waiting: kept.filter(({ waits }) => waits),
+    toAdmit,
+    over,
+    why,
+    placed,
+    refusals,
+    unfollowed,
+  }
 }
 
 const isToBeAdmitted = (stored: Stored<Task> | undefined): boolean =>
@@ -184,9 +219,12 @@ function windowOf({ window }: Placement, { refusals, waiting, placed }: Seen): n
   return placed > 0 && waiting.length === 0 ? Math.min(MOST_ADMITTED, window * 2) : window
 }
 
-/** While somebody waits for room nobody else is let in front of capacity: so that also what needs much room gets it. */
-const freeOf = (before: Placement, seen: Seen): number =>
-  seen.waiting.length > 0 ? 0 : Math.max(0, windowOf(before, seen) - seen.kept.length)
+function freeOf(before: Placement, seen: Seen, now: number): number {
+  const { kept, waiting } = seen
+  if (waiting.length === 0) return Math.max(0, windowOf(before, seen) - kept.length)
+  const passed = waiting.every(({ at }) => now >= at + PATIENCE_MS)
+  return passed && waiting.length === kept.length && waiting.length < MOST_PASSED ? 1 : 0
+}
 
 /** Lines that something may be done about: all that are known, from the turn on; while nobody may be admitted only new ones. */
 function lookedAt({ lines, turn = '' }: Placement, newcomer: string | undefined, free: number): string[] {
@@ -298,6 +336,7 @@ function admission(
     },
     list: keys.liveTask(scope, task.cluster, task.id),
     due: moment.now + DUE_AFTER_MS,
+    alone: true,
   }
 }
 

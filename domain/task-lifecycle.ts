@@ -96,7 +96,8 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
         : wait()
     case 'waiting': {
       if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
-      if (seen.phase === 'queued') return withoutRoom(task, seen.why, now)
+      if (seen.phase === 'queued')
+        return seen.alone ? waitingAlone(task, seen.why, now) : withoutRoom(task, seen.why, now)
       if (task.lastStatus === 'PENDING' && isPlaced(task)) return wait()
       const pulling = {
         lastStatus: 'PENDING',
@@ -127,6 +128,19 @@ function withoutRoom(task: Task, why: string, now: number): Step {
     return { task: told, act: 'wait', lookAfter: Math.min(5, lookAfter(now - (task.line.admittedAt ?? now))) }
   const { admittedAt: _, ...line } = task.line ?? {}
   return { task: changed(told, { line: { ...line, state: 'waits' } }), act: 'queue' }
+}
+
+/** At most, in seconds: nobody may tell it that what it wants is free. */
+const ASKS_AGAIN_S = 15
+
+/** No line helps it, and nobody waits behind it: it asks again by itself. Its place under a limit it keeps. */
+function waitingAlone(task: Task, why: string, now: number): Step {
+  const known = task.waitsFor === why && (task.line === undefined || task.line.state === 'placed')
+  return {
+    task: known ? task : changed(placed(task), { waitsFor: why }),
+    act: 'wait',
+    lookAfter: Math.min(ASKS_AGAIN_S, lookAfter(now - task.createdAt)),
+  }
 }
 
 /** Something of the task exists. It is RUNNING once every container has reached its steady state (facts: ECS 5.1). */

@@ -20,7 +20,7 @@ function capacity(quota: Quota) {
       const containerDefinitions = [{ name: 'app', memory: 100, ...more }]
       const order: LaunchOrder = { task, definition: { containerDefinitions }, deadline: self.now + 60_000 }
       const seen = launch(ground, order, self.now, quota)
-      return seen.sees === 'waiting' ? seen.why : seen.sees
+      return seen.sees === 'waiting' ? seen.why + (seen.alone ? ', waits alone' : '') : seen.sees
     },
   }
   return self
@@ -43,6 +43,14 @@ describe('how many tasks there may be', () => {
       expect.stringContaining('no room'),
       'present',
     ])
+  })
+
+  test('one that is larger than all of it waits alone: others find room all the same', () => {
+    const small = capacity({ memory: 200 })
+    small.run('a')
+    expect(small.run('large', { memory: 300 })).toContain('waits alone')
+    expect(small.run('b')).toBe('present')
+    expect(small.run('c')).not.toContain('waits alone')
   })
 
   test('one that was stopped gives its room back when it has ended, and at once when it is removed', () => {
