@@ -21,8 +21,9 @@ import { limitsIn } from './placement-tags.ts'
 /** Admitted at a time, at most: so many may get out of their order while capacity takes them. */
 const MOST_ADMITTED = 64
 const FIRST_WINDOW = 16
-/** Lines looked at in one decision. */
+/** Lines looked at in one decision, and decisions that one look goes on for: what is left then has the turn at the next. */
 const LINES_AT_ONCE = 100
+const MOST_TURNS = 12
 /** Tickets read of a line: twice as many as may go, and where all of those are passed some of what is behind them. */
 const LEAST_FRONT = 16
 const FURTHER = 100
@@ -44,6 +45,8 @@ const ASK_AGAIN = 2
 export interface Looked {
   /** Something is left: decide again. */
   readonly again: boolean
+  /** More could go, of lines that were not looked at: so many such decisions see them all. */
+  readonly turns?: number | undefined
 }
 
 const EMPTY: Placement = { admitted: [], held: {}, lines: {}, window: FIRST_WINDOW }
@@ -78,6 +81,9 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
 
   const others = unseen(before, names)
   const forRoom = choice.forRoom || Object.keys(others).length > 0
+  const unserved = free > choice.chosen.length ? Object.keys(others).length : 0
+  // With some to spare all that were looked at have had their turn.
+  const turn = unserved > 0 ? names.at(-1) : choice.turn
   const short = seen.waiting.length > 0 || (forRoom && (before.short || refused))
   const { short: _, turn: __, ...rest } = before
   const after: Placement = {
@@ -87,7 +93,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
     lines: { ...others, ...choice.lines },
     window: refused && !before.short ? 1 : windowOf(before, seen),
     ...(short && { short: true as const }),
-    ...(choice.turn !== undefined && { turn: choice.turn }),
+    ...(turn !== undefined && { turn }),
   }
   const toAdmit = [...seen.toAdmit, ...tasks.filter((task) => task !== undefined)]
   const admissions = toAdmit.map((task) => admission(task, holds(after.held, task.record), call))
@@ -109,7 +115,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
     ),
   ]
   return {
-    reply: { again: ends.more },
+    reply: { again: ends.more, turns: Math.min(MOST_TURNS, Math.ceil(unserved / LINES_AT_ONCE)) },
     changes: changes.filter((change) => change !== undefined),
     effects: [
       ...wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
@@ -351,8 +357,16 @@ function ownChange(
   const moving = after.admitted.length > 0 || Object.keys(after.lines).length > 0
   const overdue = isOverdue(stored, call)
   const unwatched = moving && stored?.due === undefined
-  const essence = ({ admitted, held, lines, short }: Placement) =>
-    canonical({ held, lines, short, admitted: Object.keys(lines).length > 0 ? admitted : [] })
+  const essence = ({ admitted, held, lines, short, turn }: Placement) => {
+    const many = Object.keys(lines).length
+    return canonical({
+      held,
+      lines,
+      short,
+      ...(many > 0 && { admitted }),
+      ...(many > LINES_AT_ONCE && { turn }),
+    })
+  }
   const added = after.admitted.some(({ id }) => !before.admitted.some((one) => one.id === id))
   if (!overdue && !unwatched && !added && essence(before) === essence(after)) return undefined
   return {

@@ -13,6 +13,7 @@ const LOSSES = 2
 export async function lookAtPlacement(wake: Wake, ports: Ports): Promise<void> {
   const { scope, queue, store } = ports
   let lost = 0
+  let turned = 0
   for (let round = 0; round < ROUNDS && lost < LOSSES; round++) {
     const call = { scope: { ...scope, caller: 'slipway' }, moment: ports.clock(wake.key.pk) }
     const decision = await answerReads(decide(wake, call), store)
@@ -21,7 +22,7 @@ export async function lookAtPlacement(wake: Wake, ports: Ports): Promise<void> {
     if (passed.some(({ alone }) => alone))
       await queue.send([{ wake: { key: wake.key }, delaySeconds: FOLLOWS_MS / 1_000 }])
     if (stale) lost++
-    else if (!decision.reply.again) return
+    else if (!decision.reply.again && turned++ >= (decision.reply.turns ?? 0)) return
   }
   await queue.send([{ wake: { key: wake.key }, delaySeconds: 1 }])
 }

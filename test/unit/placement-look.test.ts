@@ -9,6 +9,7 @@ import { runTask } from '../../domain/operations/run-task.ts'
 import { tagResource } from '../../domain/operations/tags.ts'
 import { registerTaskDefinition } from '../../domain/operations/task-definitions.ts'
 import { describeTasks } from '../../domain/operations/tasks.ts'
+import { under } from '../../domain/placement.ts'
 import { lookAtPlacement } from '../../domain/placement-look.ts'
 import type { OutgoingWake } from '../../domain/ports.ts'
 import { step } from '../../domain/task-lifecycle.ts'
@@ -320,6 +321,35 @@ describe('a family with a limit', () => {
     expect(states([one!, two!, web!])).toEqual(['admitted', 'waits', 'admitted'])
     const why = 'the family report has as many tasks as its tag slipway:max-tasks allows: 1'
     expect(shown(two!)).toEqual({ why, place: '1' })
+  })
+})
+
+describe('more lines than one decision looks at', () => {
+  it('have their turn one after the other, though of most of them nobody can go', () => {
+    const clusters = Array.from({ length: 120 }, (_, n) => `c${String(n).padStart(3, '0')}`)
+    const running = clusters.map((clusterName) => {
+      settle(createCluster({ clusterName, tags: [tag('max-tasks', 1)] }, call()), records)
+      const [first] = run({ cluster: clusterName, count: 2 }).toSorted()
+      look(clusterName)
+      answer(first!, 'takes it')
+      return first!
+    })
+    look()
+    look()
+    const turns = () => {
+      const wake = { key: keys.placement(scope) }
+      const { reply, changes = [] } = decide(lookAtPlacement(wake, call()), records)
+      for (const change of changes) apply(change, records)
+      return reply.turns
+    }
+    for (const last of [running[119]!, running[0]!]) {
+      end(last)
+      const { cluster } = taskOf(last)
+      const waits = () => under(placement().lines, cluster) !== undefined
+      expect(waits()).toBe(true)
+      for (let n = 0; n < (turns() ?? 0); n++);
+      expect(waits()).toBe(false)
+    }
   })
 })
 
