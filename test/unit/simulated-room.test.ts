@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, test } from 'vitest'
 import type { LaunchOrder } from '../../domain/ports.ts'
 import { rateIn, tokensIn } from '../../infra/capacity/launch-rate.ts'
 import { emptyGround, launch, movesAfter, remove, stop } from '../../infra/capacity/simulated.ts'
 import { isOver, type Quota } from '../../infra/capacity/simulated-room.ts'
+import { openWorld } from '../../local/simulated/world.ts'
 
 const says = (variables: Record<string, string>): Partial<ContainerDefinition> => ({
   environment: Object.entries(variables).map(([name, value]) => ({ name: `SIMULATED_${name}`, value })),
@@ -25,6 +29,33 @@ function capacity(quota: Quota) {
   }
   return self
 }
+
+describe('who found no room', () => {
+  test.each(['keep', 'remove'])('hears of it when a task is stopped that ends at once (%s)', (then) => {
+    const data = mkdtempSync(join(tmpdir(), 'slipway-world-'))
+    const hinted: string[] = []
+    const world = openWorld({ data, quota: { tasks: 1 }, hint: ({ id }) => hinted.push(id) })
+    const task = (id: string) => ({
+      arn: `arn:aws:ecs:us-east-1:000000000000:task/c/${id}`,
+      cluster: 'c',
+      id,
+    })
+    const ask = (route: string, body: unknown) => world.routes[route]!(body, new URLSearchParams())
+    const launched = (id: string) => {
+      const definition = { containerDefinitions: [{ name: 'app' }] }
+      return ask('POST /launch', { order: { task: task(id), definition, deadline: Date.now() + 60_000 } })
+    }
+    try {
+      expect(launched('a')).toMatchObject({ sees: 'present' })
+      expect(launched('b')).toMatchObject({ sees: 'waiting' })
+      ask('POST /stop', { task: task('a'), then })
+      expect(hinted).toEqual(['b'])
+    } finally {
+      world.close()
+      rmSync(data, { recursive: true })
+    }
+  })
+})
 
 describe('how many tasks there may be', () => {
   test('the third of two waits, and runs once one of them has ended', () => {

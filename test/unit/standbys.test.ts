@@ -188,6 +188,17 @@ describe('a look at a standby', () => {
     expect(look(standby('created', 'ready'), { sees: 'unreachable', why: '' })).toMatchObject({ act: 'wait' })
   })
 
+  it('begins nothing while tasks wait for room, and goes on with what was begun', () => {
+    const later = (s: Standby, seen?: Observation, now = NOON) =>
+      standbyStep(s, 'wanted later', one, seen, SETTLE_MS, now)
+    expect(later(standby('frozen'))).toMatchObject({ act: 'observe' })
+    expect(later(standby('frozen'), { sees: 'absent' })).toMatchObject({ act: 'wait' })
+    expect(later(standby('frozen', 'ready'), { sees: 'absent' })).toMatchObject({ act: 'wait' })
+    const runs = shows({ state: 'running', startedAt: NOON - SETTLE_MS })
+    expect(later(standby('frozen'), runs)).toMatchObject({ act: 'freeze' })
+    expect(later(standby('frozen'), shows({}))).toMatchObject({ act: 'rest', standby: { state: 'ready' } })
+  })
+
   it('leaves what is a task to it, and removes what nobody wants', () => {
     const other = (wanted: Parameters<typeof standbyStep>[1], seen?: Observation) =>
       standbyStep(standby('created', 'ready'), wanted, one, seen, SETTLE_MS, NOON)
@@ -205,6 +216,7 @@ describe('a look at a standby', () => {
     const mine = { ...standby('created'), id }
     const listed: Service = { ...service, standbys: [{ deployment: 'd', generation: 4, hold: 'created' }] }
     expect(wantedBy(mine, listed, undefined)).toBe('wanted')
+    expect(wantedBy(mine, listed, undefined, { lines: {}, short: true })).toBe('wanted later')
     expect(wantedBy(mine, { ...service, slots: [slot] }, undefined)).toBe('to be a task')
     expect(wantedBy(mine, service, undefined)).toBe('not wanted')
     expect(wantedBy(mine, { ...listed, uid: 'another' }, undefined)).toBe('not wanted')
