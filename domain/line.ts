@@ -153,7 +153,15 @@ export const isHeldBack = (task: Task, seen: Observation): boolean =>
       seen.sees === 'present' &&
       seen.containers.every(({ state }) => state === 'created')))
 
-/** What its line tells of such a task. */
+/** What was kept ready became a task while it was started ahead: it is frozen first, as it would have been, and then waits. */
+export const isStartedAhead = (task: Task, seen: Observation): boolean =>
+  waitsInLine(task) &&
+  task.desiredStatus === 'RUNNING' &&
+  task.prepared === true &&
+  seen.sees === 'present' &&
+  seen.containers.some(({ state }) => state === 'running')
+
+/** What its line tells of a task that is held back. */
 export const seenFromLine = (task: Task, known: Lines | undefined): Observation => ({
   sees: 'waiting',
   phase: 'queued',

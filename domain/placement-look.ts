@@ -287,8 +287,11 @@ function* chosenOf(
   ): Reading<Page<Stored<Ticket>>> {
     const { pk } = keys.line(scope, cluster)
     const page = yield* query<Ticket>({ pk, prefix: keys.TICKETS, after, limit })
-    // Of those that were admitted already the ticket is only on its way out.
-    const items = page.items.filter(({ record }) => !seen.kept.some(({ id }) => id === record.id))
+    // Of those that were admitted already the ticket is only on its way out; two looks at a service that stored the same
+    // task have left two, one a moment older.
+    const items = page.items.filter(
+      ({ record }) => !seen.kept.some(({ id }) => id === record.id) && !fronts.has(record.id),
+    )
     for (const item of items) fronts.set(item.record.id, item)
     return { ...page, items }
   }

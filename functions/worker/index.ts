@@ -1,7 +1,6 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type { Change, Wake } from '../../domain/decision.ts'
 import { kindOf } from '../../domain/keys.ts'
-import { waitsInLine } from '../../domain/line.ts'
 import type { Task } from '../../domain/model.ts'
 import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import { lookAtService } from '../../domain/service-look.ts'
@@ -77,13 +76,13 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
 }
 
 /**
- * What is ready for tasks that were just stored waits for no queue: their wakes come later, in case this look dies here. Who
- * stands in line waits for its turn all the same.
+ * What is ready for tasks that were just stored waits for no queue: their wakes come later, in case this look dies here. Of
+ * one that stands in line it may still run, to be frozen.
  */
 async function lookAtReady(written: readonly Change[], ports: Ports): Promise<void> {
-  const isReady = (task: Task) => task.prepared === true && !waitsInLine(task)
   const ready = written.filter(
-    ({ key, expect, record }) => expect === 'absent' && kindOf(key) === 'task' && isReady(record as Task),
+    ({ key, expect, record }) =>
+      expect === 'absent' && kindOf(key) === 'task' && (record as Task).prepared === true,
   )
   await Promise.all(ready.map(({ key }) => lookAtTask({ key, look: 1 }, ports)))
 }

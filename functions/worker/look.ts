@@ -5,6 +5,7 @@ import * as keys from '../../domain/keys.ts'
 import {
   concernsPlacement,
   isHeldBack,
+  isStartedAhead,
   keepInLine,
   leaving,
   listOf,
@@ -62,7 +63,14 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
     }
     switch (next.act) {
       case 'observe':
-        seen = await seenInLine(stored.record, await ports.capacity.observe(task), ports)
+        seen = await ports.capacity.observe(task)
+        if (isStartedAhead(stored.record, seen)) {
+          const deadline = asOf + LAUNCH_WINDOW_MS
+          seen = await ports.capacity.launch({ task, definition, deadline, hold: 'frozen' })
+          // Had it its turn meanwhile, it may have been thawed before: then the next look thaws it again.
+          await ports.queue.send([{ wake: { key: stored.key } }])
+        }
+        seen = await seenInLine(stored.record, seen, ports)
         break
       case 'launch': {
         const deadline = asOf + LAUNCH_WINDOW_MS

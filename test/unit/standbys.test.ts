@@ -1,6 +1,6 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, it, test } from 'vitest'
-import { isHeldBack, lineFor, seenFromLine } from '../../domain/line.ts'
+import { isHeldBack, isStartedAhead, lineFor, seenFromLine } from '../../domain/line.ts'
 import type { Service, Standby, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
 import { newTask } from '../../domain/new-task.ts'
@@ -266,6 +266,13 @@ describe('a task that was kept ready', () => {
       expect(step(waits, one, told(waits, held), NOON + 20)).toEqual({ task: waits, act: 'queue' })
       const { task: late } = step(waits, one, told(waits, held), waits.launchBy)
       expect(late.stoppedReason).toBe(`Task could not be placed within 60 minutes: ${why}`)
+    })
+
+    it('is to be frozen when it became a task while it was started ahead', () => {
+      expect(isStartedAhead(waits, thawed)).toBe(true)
+      expect(isStartedAhead(waits, held)).toBe(false)
+      expect(isStartedAhead(task, thawed)).toBe(false)
+      expect(isStartedAhead({ ...waits, desiredStatus: 'STOPPED' }, thawed)).toBe(false)
     })
 
     it('goes on when it was launched all the same, late', () => {
