@@ -56,6 +56,8 @@ export interface Change<T = unknown> {
   readonly ttl?: number | undefined
   /** Whoever else stores this record first stores the same: losing that race loses nothing. */
   readonly sharedBirth?: true | undefined
+  /** It stands by itself: where it loses its race the others are made all the same, and it is decided again. */
+  readonly alone?: true | undefined
   /** The record that was read goes. One that is gone already, or is another by now, stays as it is: that loses nothing. */
   readonly gone?: true | undefined
 }

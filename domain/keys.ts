@@ -36,7 +36,7 @@ export const runTaskToken = (s: Where, token: string): Key => ({
   sk: 'run-task',
 })
 
-/** Tasks that are not STOPPED. The entry never changes while the task lives: moving it would cost two units. */
+/** Tasks that are not STOPPED. The entry of one that stands in no line never changes while it lives: moving it would cost two units. */
 export const livePartition = (s: Where, shard: string) => `${root(s)}#live#${shard}`
 export const liveTask = (s: Where, clusterName: string, id: string): ListEntry => ({
   lpk: livePartition(s, shardOf(id)),

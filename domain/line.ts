@@ -4,9 +4,11 @@ import {
   type Decision,
   type Effect,
   get,
+  getAll,
   type Key,
   type Reading,
   type Scope,
+  type Stored,
 } from './decision.ts'
 import { DUE_AFTER_MS, LONGEST_DELAY_S } from './due.ts'
 import * as keys from './keys.ts'
@@ -14,6 +16,7 @@ import type { InLine, Line, Lines, Task, Ticket } from './model.ts'
 import type { Call } from './operations/call.ts'
 import { under } from './placement.ts'
 import { limitsIn } from './placement-tags.ts'
+import type { Observation } from './ports.ts'
 
 /**
  * A task in its cluster's line. Its record says whether it may be launched, its ticket stands in the line for it, and is
@@ -38,14 +41,19 @@ export function placed(task: Task): Task {
 
 type Where = Pick<Scope, 'account' | 'region'>
 
-/** Whether a new task begins in line: under a limit, behind others of its cluster, or while others wait for room. */
+/**
+ * Whether a new task begins in line: under a limit, behind others of its cluster, or while others wait for room. One that
+ * has its room already, frozen, waits for a limit alone.
+ */
 export function lineFor(
   cluster: { readonly name: string; readonly tags?: Tag[] | undefined },
   definition: { readonly tags?: Tag[] | undefined },
   known: Lines | undefined,
+  hasRoom = false,
 ): InLine | undefined {
   const family = limitsIn(definition.tags)
-  const waits = limitsIn(cluster.tags) ?? family ?? known?.short ?? under(known?.lines, cluster.name)
+  const limited = limitsIn(cluster.tags) ?? family
+  const waits = limited ?? (hasRoom ? undefined : (known?.short ?? under(known?.lines, cluster.name)))
   return waits ? { state: 'waits', ...(family && { family }) } : undefined
 }
 
@@ -136,13 +144,38 @@ export function wakesOf(scope: Where, tasks: readonly Task[], now: number): Effe
 export const whyInLine = (line: Line | undefined, family: string): string =>
   under(line?.families, family) ?? line?.why ?? 'its turn has not come yet'
 
+/** Of a task that stands in line capacity holds nothing, or what was kept ready for it: that waits too. */
+export const isHeldBack = (task: Task, seen: Observation): boolean =>
+  waitsInLine(task) &&
+  task.desiredStatus === 'RUNNING' &&
+  (seen.sees === 'absent' ||
+    (task.prepared === true &&
+      seen.sees === 'present' &&
+      seen.containers.every(({ state }) => state === 'created')))
+
+/** What was kept ready became a task while it was started ahead: it is frozen first, as it would have been, and then waits. */
+export const isStartedAhead = (task: Task, seen: Observation): boolean =>
+  waitsInLine(task) &&
+  task.desiredStatus === 'RUNNING' &&
+  task.prepared === true &&
+  seen.sees === 'present' &&
+  seen.containers.some(({ state }) => state === 'running')
+
+/** What its line tells of a task that is held back. */
+export const seenFromLine = (task: Task, known: Lines | undefined): Observation => ({
+  sees: 'waiting',
+  phase: 'queued',
+  why: task.waitsFor ?? whyInLine(under(known?.lines, task.cluster), task.family),
+})
+
 /** A look at a task that waits: its ticket is there, placement knows of its line, and it is due by its deadline. */
 export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision<void>> {
   const stored = yield* get<Task>(key)
   if (!stored || !waitsInLine(stored.record) || stored.record.desiredStatus === 'STOPPED')
     return { reply: undefined }
   const task = stored.record
-  const ticket = yield* get<Ticket>(keys.ticket(scope, task))
+  const [ticket, known] = yield* getAll([keys.ticket(scope, task), keys.lines(scope)])
+  const isKnown = under((known as Stored<Lines> | undefined)?.record.lines, task.cluster) !== undefined
   const overdue = stored.due === undefined || stored.due <= moment.now
   return {
     reply: undefined,
@@ -161,10 +194,12 @@ export function* keepInLine(key: Key, { scope, moment }: Call): Reading<Decision
         : []),
     ],
     // With a ticket already there it may be that nobody knows of its line, or that there is room that nobody was told of.
-    effects: [keys.line(scope, task.cluster), ...(ticket ? [keys.placement(scope)] : [])].map((of) => ({
-      effect: 'wake',
-      wake: { key: of },
-    })),
+    effects: [
+      {
+        effect: 'wake',
+        wake: { key: ticket && isKnown ? keys.placement(scope) : keys.line(scope, task.cluster) },
+      },
+    ],
   }
 }
 

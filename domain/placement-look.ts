@@ -21,8 +21,9 @@ import { limitsIn } from './placement-tags.ts'
 /** Admitted at a time, at most: so many may get out of their order while capacity takes them. */
 const MOST_ADMITTED = 64
 const FIRST_WINDOW = 16
-/** Lines looked at in one decision. */
+/** Lines looked at in one decision, and decisions that one look goes on for: what is left then has the turn at the next. */
 const LINES_AT_ONCE = 100
+const MOST_TURNS = 12
 /** Tickets read of a line: twice as many as may go, and where all of those are passed some of what is behind them. */
 const LEAST_FRONT = 16
 const FURTHER = 100
@@ -30,13 +31,22 @@ const PAGES = 10
 /** Ends of one cluster's tasks heard in one decision. */
 const ENDS = 100
 /** Whoever admits goes on to write what follows; so much later it must have died on the way, and others do it. */
-const FOLLOWS_MS = 5_000
+export const FOLLOWS_MS = 5_000
+/**
+ * While somebody waits for room nobody else is let in front of capacity: so that also what needs much room gets it. After so
+ * long others pass it, one at a time: one that wants more than comes free for hours must not stop all that would fit.
+ */
+const PATIENCE_MS = 20_000
+/** Of those that were passed, and of those refused on their way past: more would only ask in vain. */
+const MOST_PASSED = 16
 /** Of those that wait for room, so many ask again when something has moved. */
 const ASK_AGAIN = 2
 
 export interface Looked {
   /** Something is left: decide again. */
   readonly again: boolean
+  /** More could go, of lines that were not looked at: so many such decisions see them all. */
+  readonly turns?: number | undefined
 }
 
 const EMPTY: Placement = { admitted: [], held: {}, lines: {}, window: FIRST_WINDOW }
@@ -56,7 +66,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
   if (newcomer !== undefined && waitsAnyway(before, newcomer)) return { reply: { again: false } }
 
   const seen = yield* admittedNow(before, call)
-  const free = freeOf(before, seen)
+  const free = freeOf(before, seen, now)
   const names = lookedAt(before, newcomer, free)
   const ends = yield* endsIn(names, call)
   const held = released(before.held, [...seen.over, ...ends.over])
@@ -71,6 +81,9 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
 
   const others = unseen(before, names)
   const forRoom = choice.forRoom || Object.keys(others).length > 0
+  const unserved = free > choice.chosen.length ? Object.keys(others).length : 0
+  // With some to spare all that were looked at have had their turn.
+  const turn = unserved > 0 ? names.at(-1) : choice.turn
   const short = seen.waiting.length > 0 || (forRoom && (before.short || refused))
   const { short: _, turn: __, ...rest } = before
   const after: Placement = {
@@ -80,7 +93,7 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
     lines: { ...others, ...choice.lines },
     window: refused && !before.short ? 1 : windowOf(before, seen),
     ...(short && { short: true as const }),
-    ...(choice.turn !== undefined && { turn: choice.turn }),
+    ...(turn !== undefined && { turn }),
   }
   const toAdmit = [...seen.toAdmit, ...tasks.filter((task) => task !== undefined)]
   const admissions = toAdmit.map((task) => admission(task, holds(after.held, task.record), call))
@@ -102,11 +115,26 @@ export function* lookAtPlacement(wake: Wake, call: Call): Reading<Decision<Looke
     ),
   ]
   return {
-    reply: { again: ends.more },
+    reply: { again: ends.more, turns: Math.min(MOST_TURNS, Math.ceil(unserved / LINES_AT_ONCE)) },
     changes: changes.filter((change) => change !== undefined),
-    effects: wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
+    effects: [
+      ...wakes.map((one): Effect => ({ effect: 'wake', wake: one })),
+      ...laterLooks(seen).map(
+        (seconds): Effect => ({
+          effect: 'wake',
+          wake: { key: keys.placement(scope) },
+          delaySeconds: seconds,
+        }),
+      ),
+    ],
   }
 }
+
+/** When somebody's patience is over, and when others have had the time to admit what they decided to: seconds. */
+const laterLooks = ({ refusals, unfollowed }: Seen): number[] => [
+  ...(refusals ? [PATIENCE_MS / 1_000] : []),
+  ...(unfollowed ? [FOLLOWS_MS / 1_000] : []),
+]
 
 const isOverdue = (stored: Stored | undefined, { moment }: Call): boolean =>
   stored?.due !== undefined && stored.due <= moment.now
@@ -142,6 +170,8 @@ interface Seen {
   readonly placed: number
   /** Somebody was refused room since. */
   readonly refusals: boolean
+  /** Of somebody kept the own record does not say so, and whoever admitted it may be about to. */
+  readonly unfollowed: boolean
 }
 
 /** What became of those that were admitted. */
@@ -153,6 +183,7 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
   let why: string | undefined
   let placed = 0
   let refusals = false
+  let unfollowed = false
   for (const [n, one] of admitted.entries()) {
     const { waits: before, ...entry } = one
     const stored = found[n]
@@ -160,6 +191,7 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
     if (!task || task.lastStatus === 'STOPPED') over.push(entry)
     else if (waitsInLine(task) && isToBeAdmitted(stored)) {
       if (now >= entry.at + FOLLOWS_MS) toAdmit.push(stored!)
+      else unfollowed = true
       kept.push(entry)
     } else if (task.line?.state === 'admitted') {
       const waits = task.waitsFor !== undefined
@@ -172,7 +204,16 @@ function* admittedNow({ admitted }: Placement, { scope, moment: { now } }: Call)
       if (!task.line?.counted) over.push(entry)
     }
   }
-  return { kept, waiting: kept.filter(({ waits }) => waits), toAdmit, over, why, placed, refusals }
+  return {
+    kept,
+    waiting: kept.filter(({ waits }) => waits),
+    toAdmit,
+    over,
+    why,
+    placed,
+    refusals,
+    unfollowed,
+  }
 }
 
 const isToBeAdmitted = (stored: Stored<Task> | undefined): boolean =>
@@ -184,9 +225,12 @@ function windowOf({ window }: Placement, { refusals, waiting, placed }: Seen): n
   return placed > 0 && waiting.length === 0 ? Math.min(MOST_ADMITTED, window * 2) : window
 }
 
-/** While somebody waits for room nobody else is let in front of capacity: so that also what needs much room gets it. */
-const freeOf = (before: Placement, seen: Seen): number =>
-  seen.waiting.length > 0 ? 0 : Math.max(0, windowOf(before, seen) - seen.kept.length)
+function freeOf(before: Placement, seen: Seen, now: number): number {
+  const { kept, waiting } = seen
+  if (waiting.length === 0) return Math.max(0, windowOf(before, seen) - kept.length)
+  const passed = waiting.every(({ at }) => now >= at + PATIENCE_MS)
+  return passed && waiting.length === kept.length && waiting.length < MOST_PASSED ? 1 : 0
+}
 
 /** Lines that something may be done about: all that are known, from the turn on; while nobody may be admitted only new ones. */
 function lookedAt({ lines, turn = '' }: Placement, newcomer: string | undefined, free: number): string[] {
@@ -243,8 +287,11 @@ function* chosenOf(
   ): Reading<Page<Stored<Ticket>>> {
     const { pk } = keys.line(scope, cluster)
     const page = yield* query<Ticket>({ pk, prefix: keys.TICKETS, after, limit })
-    // Of those that were admitted already the ticket is only on its way out.
-    const items = page.items.filter(({ record }) => !seen.kept.some(({ id }) => id === record.id))
+    // Of those that were admitted already the ticket is only on its way out; two looks at a service that stored the same
+    // task have left two, one a moment older.
+    const items = page.items.filter(
+      ({ record }) => !seen.kept.some(({ id }) => id === record.id) && !fronts.has(record.id),
+    )
     for (const item of items) fronts.set(item.record.id, item)
     return { ...page, items }
   }
@@ -298,6 +345,7 @@ function admission(
     },
     list: keys.liveTask(scope, task.cluster, task.id),
     due: moment.now + DUE_AFTER_MS,
+    alone: true,
   }
 }
 
@@ -312,8 +360,16 @@ function ownChange(
   const moving = after.admitted.length > 0 || Object.keys(after.lines).length > 0
   const overdue = isOverdue(stored, call)
   const unwatched = moving && stored?.due === undefined
-  const essence = ({ admitted, held, lines, short }: Placement) =>
-    canonical({ held, lines, short, admitted: Object.keys(lines).length > 0 ? admitted : [] })
+  const essence = ({ admitted, held, lines, short, turn }: Placement) => {
+    const many = Object.keys(lines).length
+    return canonical({
+      held,
+      lines,
+      short,
+      ...(many > 0 && { admitted }),
+      ...(many > LINES_AT_ONCE && { turn }),
+    })
+  }
   const added = after.admitted.some(({ id }) => !before.admitted.some((one) => one.id === id))
   if (!overdue && !unwatched && !added && essence(before) === essence(after)) return undefined
   return {

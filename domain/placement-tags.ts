@@ -16,6 +16,8 @@ export const MAX_RUN_TIME = 'slipway:max-run-time'
 
 /** Places of a limited cluster are listed one by one in one record. */
 export const MOST_COUNTED = 5_000
+/** Of all clusters together: 200 KB of the 400 KB that an item may have. */
+export const MOST_HELD = 10_000
 const UNITS_PER_VCPU = 1_024
 const DAY_S = 86_400
 

@@ -1,5 +1,5 @@
 import type { Limits, Line, Placement, Ticket } from './model.ts'
-import { MOST_COUNTED, whyCpu, whyNever, whyTasks } from './placement-tags.ts'
+import { MOST_COUNTED, MOST_HELD, whyCpu, whyNever, whyTasks } from './placement-tags.ts'
 
 /**
  * Who is next: a pure function from the lines and from what holds a place to those who may be launched. Clusters take turns;
@@ -45,7 +45,8 @@ export function choose(
   turn: string | undefined,
   room: string,
 ): Choice {
-  const queues = inTurn(lines, turn).map((line) => queueOf(line, held))
+  const counted = { tasks: countOf(held) }
+  const queues = inTurn(lines, turn).map((line) => queueOf(line, held, counted))
   const chosen: Ticket[] = []
   let served = turn
   for (let moved = true; moved && chosen.length < admits; ) {
@@ -97,7 +98,7 @@ interface Sum {
 const none = (): Sum => ({ tasks: 0, cpu: 0 })
 
 /** One line on its way: who of it may go now. */
-function queueOf({ cluster, limits, tickets, more }: Waiting, held: Held) {
+function queueOf({ cluster, limits, tickets, more }: Waiting, held: Held, counted: { tasks: number }) {
   const mine = new Set(Object.values(under(held, cluster) ?? {}).flat())
   const all = none()
   const families = new Map<string, Sum>()
@@ -136,6 +137,8 @@ function queueOf({ cluster, limits, tickets, more }: Waiting, held: Held) {
       }
       if (all.tasks >= MOST_COUNTED && counts(ticket, limits))
         return { at, stop: { why: `${MOST_COUNTED} tasks are counted in its cluster`, full: true } }
+      if (counted.tasks >= MOST_HELD && counts(ticket, limits))
+        return { at, stop: { why: `${MOST_HELD} tasks are counted in all clusters`, full: false } }
       const why = limits && whyFull('its cluster', ticket, limits, all)
       if (why !== undefined)
         return { at, stop: { why, full: all.tasks >= (limits?.tasks ?? Number.POSITIVE_INFINITY) } }
@@ -150,7 +153,10 @@ function queueOf({ cluster, limits, tickets, more }: Waiting, held: Held) {
       const found = first()
       if (!found || found.stop) return undefined
       const [ticket] = left.splice(found.at, 1)
-      if (!mine.has(short(ticket!.id))) add(ticket!.family, ticket!.cpu, 1)
+      if (!mine.has(short(ticket!.id))) {
+        add(ticket!.family, ticket!.cpu, 1)
+        if (counts(ticket!, limits)) counted.tasks++
+      }
       return ticket
     },
     rest(room: string): (Line & { readonly forRoom: boolean }) | undefined {
@@ -186,6 +192,11 @@ function sizeIn(size: string): { cpu: number; family: string } {
   const at = size.indexOf('/')
   return { cpu: Number(size.slice(0, at)), family: size.slice(at + 1) }
 }
+
+const countOf = (held: Held): number =>
+  Object.values(held)
+    .flatMap((own) => Object.values(own))
+    .reduce((sum, ids) => sum + ids.length, 0)
 
 export const holds = (held: Held, { cluster, id }: { cluster: string; id: string }): boolean =>
   Object.values(under(held, cluster) ?? {}).some((ids) => ids.includes(short(id)))

@@ -81,6 +81,8 @@ export type Observation =
       readonly sees: 'waiting'
       readonly phase: 'queued' | 'pulling'
       readonly why: string
+      /** With `queued`: it lacks what only itself wants, as one port of its host; others find room all the same. */
+      readonly alone?: true | undefined
       readonly pullStartedAt?: number | undefined
     }
   /** Never: a bad image, a refused definition. Begins with ECS's stable prefix, `CannotPullContainerError: ...`. */

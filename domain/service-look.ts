@@ -22,6 +22,7 @@ import type {
   Service,
   ServiceRevision,
   Slot,
+  Standby,
   Task,
   TaskDefinitionRecord,
 } from './model.ts'
@@ -192,6 +193,13 @@ function* births(
   )
   const [cluster, known] = yield* getAll([keys.cluster(scope, service.cluster), keys.lines(scope)])
   const lines = (known as Stored<Lines> | undefined)?.record
+  // What is only made holds no room, and what is frozen has it.
+  const kept = yield* getAll<Standby>(
+    missing.filter(({ prepared }) => prepared).map((slot) => keys.standby(scope, slotTaskId(service, slot))),
+  )
+  const frozen = kept.flatMap((one) =>
+    one?.record.hold === 'frozen' && one.record.state === 'ready' ? [one.record.id] : [],
+  )
   const definitions = new Map(wanted.map((revision, n) => [revision, found[n]?.record]))
   const born = missing.map((slot): Task => {
     const revision = revisionOf(slot)
@@ -201,7 +209,8 @@ function* births(
         `${service.name} runs ${revision.family}:${revision.revision}, which is not in the table`,
       )
     const { tags } = (cluster as Stored<Cluster> | undefined)?.record ?? {}
-    const line = lineFor({ name: service.cluster, tags }, definition, lines)
+    const hasRoom = frozen.includes(slotTaskId(service, slot))
+    const line = lineFor({ name: service.cluster, tags }, definition, lines, hasRoom)
     return taskOfSlot(service, slot, revision, definition, line, moment.now)
   })
   return { born, lines }

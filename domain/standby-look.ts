@@ -1,6 +1,6 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { lookAfter } from './due.ts'
-import type { Service, Standby, Task } from './model.ts'
+import type { Lines, Service, Standby, Task } from './model.ts'
 import type { Observation, SeenContainer } from './ports.ts'
 import { slotTaskId } from './slots.ts'
 import { standbyId } from './standbys.ts'
@@ -21,17 +21,23 @@ export interface StandbyStep {
 }
 
 /**
- * What the table says of its place. Read in this order: the service, then the task: a slot that was filled and cleared
+ * What the table says of its place: `wanted later` while tasks wait for the room that it would take. Read in this order: the service, then the task: a slot that was filled and cleared
  * meanwhile has left a task.
  */
-export type Wanted = 'wanted' | 'to be a task' | 'is a task' | 'not wanted'
+export type Wanted = 'wanted' | 'wanted later' | 'to be a task' | 'is a task' | 'not wanted'
 
-export function wantedBy(standby: Standby, service: Service | undefined, task: Task | undefined): Wanted {
+export function wantedBy(
+  standby: Standby,
+  service: Service | undefined,
+  task: Task | undefined,
+  known?: Lines,
+): Wanted {
   if (task) return 'is a task'
   if (service?.uid !== standby.uid) return 'not wanted'
   if (service.slots.some((slot) => slotTaskId(service, slot) === standby.id)) return 'to be a task'
   const listed = service.standbys?.some((place) => standbyId(service, place) === standby.id)
-  return listed ? 'wanted' : 'not wanted'
+  if (!listed) return 'not wanted'
+  return known?.short ? 'wanted later' : 'wanted'
 }
 
 export function standbyStep(
@@ -58,6 +64,12 @@ export function standbyStep(
       return seen.sees === 'fenced' ? { standby: { ...standby, state: 'over' }, act: 'rest' } : wait()
     case 'wanted':
       return kept(standby, definition, seen, settleMs, now, wait)
+    case 'wanted later': {
+      const next = kept(standby, definition, seen, settleMs, now, wait)
+      if (next.act !== 'make') return next
+      // What was begun may be frozen, which gives its CPU back; nothing is begun.
+      return seen === undefined ? { standby, act: 'observe' } : wait()
+    }
   }
 }
 

@@ -96,7 +96,8 @@ function starting(task: Task, definition: TaskDefinition, seen: Observation | un
         : wait()
     case 'waiting': {
       if (late) return toStop(task, 'TaskFailedToStart', tooLate(task, seen.why), now, 'stop')
-      if (seen.phase === 'queued') return withoutRoom(task, seen.why, now)
+      if (seen.phase === 'queued')
+        return seen.alone ? waitingAlone(task, seen.why, now) : withoutRoom(task, seen.why, now)
       if (task.lastStatus === 'PENDING' && isPlaced(task)) return wait()
       const pulling = {
         lastStatus: 'PENDING',
@@ -127,6 +128,19 @@ function withoutRoom(task: Task, why: string, now: number): Step {
     return { task: told, act: 'wait', lookAfter: Math.min(5, lookAfter(now - (task.line.admittedAt ?? now))) }
   const { admittedAt: _, ...line } = task.line ?? {}
   return { task: changed(told, { line: { ...line, state: 'waits' } }), act: 'queue' }
+}
+
+/** At most, in seconds: nobody may tell it that what it wants is free. */
+const ASKS_AGAIN_S = 15
+
+/** No line helps it, and nobody waits behind it: it asks again by itself. Its place under a limit it keeps. */
+function waitingAlone(task: Task, why: string, now: number): Step {
+  const known = task.waitsFor === why && (task.line === undefined || task.line.state === 'placed')
+  return {
+    task: known ? task : changed(placed(task), { waitsFor: why }),
+    act: 'wait',
+    lookAfter: Math.min(ASKS_AGAIN_S, lookAfter(now - task.createdAt)),
+  }
 }
 
 /** Something of the task exists. It is RUNNING once every container has reached its steady state (facts: ECS 5.1). */
@@ -329,13 +343,17 @@ function merge(task: Task, seen: Present, blocked: readonly { name: string; reas
   const more = {
     ...given('address', task.address ?? seen.address),
     ...given('published', task.published ?? seen.published),
-    ...given('pullStartedAt', task.pullStartedAt ?? seen.pullStartedAt),
-    ...given('pullStoppedAt', task.pullStoppedAt ?? seen.pullStoppedAt),
+    ...given('pullStartedAt', task.pullStartedAt ?? sinceAdmitted(task, seen.pullStartedAt)),
+    ...given('pullStoppedAt', task.pullStoppedAt ?? sinceAdmitted(task, seen.pullStoppedAt)),
   }
   const known = Object.entries(more).every(([k, v]) => task[k as keyof Task] === v)
   if (same && known && isPlaced(task)) return task
   return changed(placed(task), { ...more, containers })
 }
+
+/** What was kept ready was pulled before its task had its turn: while it waits in line nothing is billed. */
+const sinceAdmitted = ({ line, prepared }: Task, pulled: number | undefined): number | undefined =>
+  pulled === undefined || !prepared ? pulled : Math.max(pulled, line?.admittedAt ?? 0)
 
 /** Capacity forgot the task: containers that ran are gone, with no exit code to report. */
 const lost = (task: Task): Task =>

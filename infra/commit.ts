@@ -11,6 +11,8 @@ export interface CommitPorts {
 export interface Committed {
   /** A write lost its race, and nothing after it happened. */
   readonly stale: boolean
+  /** Writes that lost theirs, and stopped nothing. */
+  readonly passed: readonly Change[]
   readonly written: readonly Change[]
 }
 
@@ -25,15 +27,15 @@ export async function commit(decision: Decision<unknown>, { store, queue }: Comm
   const { changes = [], effects = [] } = decision
   for (const change of changes) {
     if ((await store.write(change)) === 'written') written.push(change)
-    else if (change.sharedBirth || change.gone) passed.push(change)
+    else if (change.sharedBirth || change.gone || change.alone) passed.push(change)
     else {
       await perform(effects.filter((effect) => names(written, effect)))
-      return { stale: true, written }
+      return { stale: true, passed, written }
     }
   }
   // Whoever stored what this decision found stored wakes it too.
   await perform(effects.filter((effect) => !names(passed, effect)))
-  return { stale: false, written }
+  return { stale: false, passed, written }
 
   async function perform(some: readonly Effect[]): Promise<void> {
     if (some.length > 0) await queue.send(some)

@@ -30,9 +30,9 @@ const REQUEST: TokenLife = { from: 'request', ms: 24 * HOUR_MS }
 export const MESSAGE: TokenLife = { from: 'message', ms: 15 * 24 * HOUR_MS }
 
 /**
- * RunTask: stores the call under its token, then its tasks, and wakes a worker for each. The token is looked
- * up before anything that may have changed since is judged; a repeated call finds its tasks, finishes what a
- * crash left undone, and starts nothing twice (Law 4).
+ * RunTask: stores the call under its token, then its tasks, and wakes a worker for each that may start, and placement for
+ * those that wait in line. The token is looked up before anything that may have changed since is judged; a repeated call
+ * finds its tasks, finishes what a crash left undone, and starts nothing twice (Law 4).
  */
 export function* runTask(
   input: RunTaskRequest,

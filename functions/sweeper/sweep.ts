@@ -1,6 +1,7 @@
 import { parseArn } from '../../domain/arn.ts'
 import type { Candidate, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
+import { waitsInLine } from '../../domain/line.ts'
 import type { Service, Standby, Task } from '../../domain/model.ts'
 import { type Listed, Unavailable } from '../../domain/ports.ts'
 import { misses, standbyIds } from '../../domain/service-news.ts'
@@ -92,6 +93,8 @@ async function strayed(
 /** The index may lag: one that has been STOPPED since is over. */
 function agree(task: Task | undefined, shown: Listed | undefined): boolean {
   if (!task || task.lastStatus === 'STOPPED') return true
+  // What was kept ready for it waits with it.
+  if (waitsInLine(task) && task.prepared && shown?.state === 'held') return true
   const {
     state,
     health = {},

@@ -75,7 +75,10 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
   }
 }
 
-/** What is ready for tasks that were just stored waits for no queue: their wakes come later, in case this look dies here. */
+/**
+ * What is ready for tasks that were just stored waits for no queue: their wakes come later, in case this look dies here. Of
+ * one that stands in line it may still run, to be frozen.
+ */
 async function lookAtReady(written: readonly Change[], ports: Ports): Promise<void> {
   const ready = written.filter(
     ({ key, expect, record }) =>

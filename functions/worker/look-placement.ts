@@ -1,5 +1,5 @@
 import type { Wake } from '../../domain/decision.ts'
-import { lookAtPlacement as decide } from '../../domain/placement-look.ts'
+import { lookAtPlacement as decide, FOLLOWS_MS } from '../../domain/placement-look.ts'
 import { commit } from '../../infra/commit.ts'
 import { answerReads } from '../../infra/reading.ts'
 import type { Ports } from '../ports.ts'
@@ -13,12 +13,16 @@ const LOSSES = 2
 export async function lookAtPlacement(wake: Wake, ports: Ports): Promise<void> {
   const { scope, queue, store } = ports
   let lost = 0
+  let turned = 0
   for (let round = 0; round < ROUNDS && lost < LOSSES; round++) {
     const call = { scope: { ...scope, caller: 'slipway' }, moment: ports.clock(wake.key.pk) }
     const decision = await answerReads(decide(wake, call), store)
-    const { stale } = await commit(decision, ports)
+    const { stale, passed } = await commit(decision, ports)
+    // Somebody else wrote the task that was to be admitted: it is, once it is seen that nobody has.
+    if (passed.some(({ alone }) => alone))
+      await queue.send([{ wake: { key: wake.key }, delaySeconds: FOLLOWS_MS / 1_000 }])
     if (stale) lost++
-    else if (!decision.reply.again) return
+    else if (!decision.reply.again && turned++ >= (decision.reply.turns ?? 0)) return
   }
   await queue.send([{ wake: { key: wake.key }, delaySeconds: 1 }])
 }

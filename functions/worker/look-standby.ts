@@ -2,7 +2,7 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Service, Standby, Task } from '../../domain/model.ts'
+import type { Lines, Service, Standby, Task } from '../../domain/model.ts'
 import type { Observation } from '../../domain/ports.ts'
 import { type StandbyStep, standbyStep, type Wanted, wantedBy } from '../../domain/standby-look.ts'
 import type { Ports } from '../ports.ts'
@@ -75,9 +75,17 @@ async function load(wake: Wake, { store }: Ports): Promise<Stored<Standby> | und
 }
 
 async function wantedNow(standby: Standby, { store, scope }: Ports): Promise<Wanted> {
-  const [service] = await store.get([keys.service(scope, standby.cluster, standby.service)])
+  const [service, known] = await store.get([
+    keys.service(scope, standby.cluster, standby.service),
+    keys.lines(scope),
+  ])
   const [task] = await store.get([keys.task(scope, standby.id)])
-  return wantedBy(standby, service?.record as Service | undefined, task?.record as Task | undefined)
+  return wantedBy(
+    standby,
+    service?.record as Service | undefined,
+    task?.record as Task | undefined,
+    known?.record as Lines | undefined,
+  )
 }
 
 function changeOf(stored: Stored<Standby>, next: StandbyStep, now: number): Change | undefined {

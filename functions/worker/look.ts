@@ -2,9 +2,16 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
-import { concernsPlacement, keepInLine, leaving, listOf, waitsInLine, whyInLine } from '../../domain/line.ts'
+import {
+  concernsPlacement,
+  isHeldBack,
+  isStartedAhead,
+  keepInLine,
+  leaving,
+  listOf,
+  seenFromLine,
+} from '../../domain/line.ts'
 import type { Lines, Task } from '../../domain/model.ts'
-import { under } from '../../domain/placement.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
 import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'
@@ -56,7 +63,14 @@ export async function lookAtTask(wake: Wake, ports: Ports): Promise<void> {
     }
     switch (next.act) {
       case 'observe':
-        seen = await seenInLine(stored.record, await ports.capacity.observe(task), ports)
+        seen = await ports.capacity.observe(task)
+        if (isStartedAhead(stored.record, seen)) {
+          const deadline = asOf + LAUNCH_WINDOW_MS
+          seen = await ports.capacity.launch({ task, definition, deadline, hold: 'frozen' })
+          // Had it its turn meanwhile, it may have been thawed before: then the next look thaws it again.
+          await ports.queue.send([{ wake: { key: stored.key } }])
+        }
+        seen = await seenInLine(stored.record, seen, ports)
         break
       case 'launch': {
         const deadline = asOf + LAUNCH_WINDOW_MS
@@ -149,10 +163,9 @@ async function lookLater(
 
 /** A task in line is waiting for it: what capacity does not know, the line tells. */
 async function seenInLine(task: Task, seen: Observation, { store, scope }: Ports): Promise<Observation> {
-  if (!waitsInLine(task) || seen.sees !== 'absent' || task.desiredStatus === 'STOPPED') return seen
+  if (!isHeldBack(task, seen)) return seen
   const [known] = (await store.get([keys.lines(scope)])) as (Stored<Lines> | undefined)[]
-  const why = task.waitsFor ?? whyInLine(under(known?.record.lines, task.cluster), task.family)
-  return { sees: 'waiting', phase: 'queued', why }
+  return seenFromLine(task, known?.record)
 }
 
 /** The service whose slot the task fills hears of what it asks about; a schedule's run of its end; placement of who needs no place in line any more. */

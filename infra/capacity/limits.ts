@@ -29,6 +29,10 @@ export function reservedBy({ definition, overrides }: LaunchOrder): Size {
   return { memory: size('memory') || UNSIZED_MIB, cpu: size('cpu') }
 }
 
+/** It runs once nothing else does: others need not wait for that behind it. */
+export const isTooLarge = ({ memory, cpu }: Size, limits: Size): boolean =>
+  memory > limits.memory || cpu > limits.cpu
+
 /**
  * In words that stay the same, or `undefined` where there is room. A capacity with nothing on it takes any one task: a
  * limit on memory larger than the machine is only a limit.

@@ -1,7 +1,7 @@
 import { startable } from '../../domain/container-order.ts'
 import type { LaunchOrder } from '../../domain/ports.ts'
 import { type Rate, tokensIn } from './launch-rate.ts'
-import { type Limits, reservedBy, type Taken, whyFull } from './limits.ts'
+import { isTooLarge, type Limits, reservedBy, type Taken, whyFull } from './limits.ts'
 import type { Ground, Place } from './simulated.ts'
 import { seenOf } from './simulated-container.ts'
 
@@ -15,6 +15,10 @@ const NEVER = Number.POSITIVE_INFINITY
 /** Why a launch finds no token; others that are not let in find no room. */
 export const THROTTLED =
   'throttled: more tasks are launched than this capacity starts in a second (SLIPWAY_SIMULATED_RATE)'
+
+/** Whether it waits for all the others to end, and nobody for it. */
+export const isAlone = (order: LaunchOrder, { memory = NEVER, cpu = NEVER }: Quota): boolean =>
+  isTooLarge(reservedBy(order), { memory, cpu })
 
 export function whyNotYet(ground: Ground, order: LaunchOrder, now: number, quota: Quota): string | undefined {
   const { memory = NEVER, cpu = NEVER, tasks = NEVER, rate } = quota

@@ -21,7 +21,7 @@ import {
   signal,
   thaw,
 } from './simulated-container.ts'
-import { isPulling, type Quota, whyNotYet } from './simulated-room.ts'
+import { isAlone, isPulling, type Quota, whyNotYet } from './simulated-room.ts'
 
 /**
  * No containers: what a container would do is told by its environment, and time is an argument. What is seen
@@ -160,7 +160,8 @@ function take(ground: Ground, order: LaunchOrder, now: number, quota: Quota): Pl
   const refusal = says.map((say) => say('SIMULATED_REFUSAL')).find((reason) => reason !== undefined)
   if (refusal !== undefined) return { sees: 'refused', reason: refusal }
   const why = whyNotYet(ground, order, now, quota)
-  if (why !== undefined) return { sees: 'waiting', phase: 'queued', why }
+  if (why !== undefined)
+    return { sees: 'waiting', phase: 'queued', why, ...(isAlone(order, quota) && { alone: true as const }) }
   if (quota.rate) ground.bucket = takeOne(ground.bucket, quota.rate, now)
   const pullMs = Math.max(0, ...says.map((say) => milliseconds(say('SIMULATED_PULL_SECONDS')) ?? 0))
   const number = ++ground.made

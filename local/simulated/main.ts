@@ -29,6 +29,7 @@ const world = openWorld({
   data,
   quota: {
     memory: number('SLIPWAY_MEMORY'),
+    cpu: number('SLIPWAY_CPU'),
     tasks: number('SLIPWAY_MAX_TASKS'),
     rate: rateIn(process.env.SLIPWAY_SIMULATED_RATE ?? ''),
   },

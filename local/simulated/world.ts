@@ -59,7 +59,8 @@ export function openWorld({ data, quota, hint }: WorldOptions): World {
     const held = before !== undefined && !isOver(before, now)
     const seen = kept.change(task, () => act(now))
     watch(task, now)
-    if (held && !ground.places.has(task.id)) forRoom.freed(reservedBy(before.order).memory)
+    const after = ground.places.get(task.id)
+    if (held && (!after || isOver(after, now))) forRoom.freed(reservedBy(before.order).memory)
     return seen
   }
 

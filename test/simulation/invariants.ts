@@ -230,6 +230,7 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       services.started(id)
       lines.started(id)
     },
+    thawed: ({ id }: TaskName) => lines.started(id),
   }
   const services = newServiceJudge(judge, evidence)
   const schedules = newScheduleJudge(judge, evidence, eras)

@@ -9,7 +9,7 @@ import type { Process } from './scheduler.ts'
 export interface LineJudge {
   wrotePlacement(process: Process, change: Change<Placement>): void
   wroteTicket(change: Change<Ticket>): void
-  /** Something of the task runs in capacity from now on. */
+  /** Something of the task runs in capacity from now on, or goes on where it was frozen. */
   started(id: string): void
   /** Again and again where nothing is faulty: who waits, and could not wait? */
   lookAround(full: boolean): void
@@ -40,7 +40,7 @@ export function newLineJudge(judge: Pick<Judge, 'fail' | 'latest'>, evidence: Ev
     started(id) {
       const task = judge.latest(id)
       if (!task) return
-      const running = alive().filter(({ cluster }) => cluster === task.cluster)
+      const running = alive(id).filter(({ cluster }) => cluster === task.cluster)
       const family = running.filter((one) => one.family === task.family)
       judgeSum(running, tagsOf(task).cluster, `${id}, in its cluster`)
       judgeSum(family, tagsOf(task).definition, `${id}, of its family`)
@@ -71,8 +71,9 @@ export function newLineJudge(judge: Pick<Judge, 'fail' | 'latest'>, evidence: Ev
   function before(id: string, { admitted: all }: Placement): Stored<Ticket>[] {
     const task = judge.latest(id)
     if (!task) return []
-    const mine = keys.ticket(whereOf(), task).sk
-    return tickets().filter(({ key, record }) => {
+    const standing = tickets()
+    const mine = standing.find(({ record }) => record.id === id)?.key.sk ?? keys.ticket(whereOf(), task).sk
+    return standing.filter(({ key, record }) => {
       if (record.cluster !== task.cluster || key.sk >= mine || all.some((one) => one.id === record.id))
         return false
       if (neverFits(record)) return false
@@ -101,14 +102,21 @@ export function newLineJudge(judge: Pick<Judge, 'fail' | 'latest'>, evidence: Ev
     )
   }
 
-  /** Tasks of which something runs. */
-  function alive(): Task[] {
+  /** Tasks of which something runs; not what was started ahead of one that waits, and is about to be frozen. */
+  function alive(started: string): Task[] {
     const { bodies } = evidence.truth()
     return [...bodies].flatMap(([id, made]) => {
       const task = judge.latest(id)
+      const ahead = id !== started && task?.line?.state === 'waits'
       const runs =
         evidence.ground.places.has(id) &&
-        made.some((body) => body.endsAt > now() && !body.says('SIMULATED_START_FAILURE'))
+        made.some(
+          (body) =>
+            body.endsAt > now() &&
+            !body.frozen &&
+            !(ahead && body.warm) &&
+            !body.says('SIMULATED_START_FAILURE'),
+        )
       return runs && task ? [task] : []
     })
   }

@@ -42,8 +42,9 @@ export interface Mood {
 
 /** So many stories have services; they take their time. */
 const SERVICES = 0.2
-/** So many of the others have more tasks than may run at once. */
+/** So many of the others have more tasks than may run at once, and so many of those with services. */
 const CROWDS = 0.4
+const CROWDED_SERVICES = 0.3
 
 /** `timed`: a story with schedules or scaling. */
 export function moodOf(random: Random, timed: boolean): Mood {
@@ -90,7 +91,9 @@ export function moodOf(random: Random, timed: boolean): Mood {
   }
   const served = random.chance(SERVICES) ? serving(mood, random) : undefined
   if (timed) return timing(served ?? mood, random)
-  return served ?? (random.chance(CROWDS) ? crowded(mood, random) : mood)
+  return random.chance(served ? CROWDED_SERVICES : CROWDS)
+    ? crowded(served ?? mood, random)
+    : (served ?? mood)
 }
 
 const serving = (mood: Mood, random: Random): Mood => ({
@@ -121,7 +124,7 @@ function crowded(mood: Mood, random: Random): Mood {
   const tagged = random.chance(0.7)
   return {
     ...mood,
-    clients: random.between(2, 4),
+    clients: random.between(mood.keepers > 0 ? 0 : 2, mood.keepers > 0 ? 2 : 4),
     tagged,
     room: tagged && random.chance(0.5) ? Number.POSITIVE_INFINITY : random.between(1, 4),
   }

@@ -2,7 +2,7 @@ import * as keys from '../../domain/keys.ts'
 import { emptyGround } from '../../infra/capacity/simulated.ts'
 import { wakeBody } from '../../infra/sqs.ts'
 import { judgeRest, type Scene, unrest } from './at-rest.ts'
-import { client, judgeLists, type Letter, type Stage, setUp } from './clients.ts'
+import { client, judgeLists, type Letter, liftLimits, type Stage, setUp } from './clients.ts'
 import {
   type Breakage,
   handleLetters,
@@ -106,6 +106,7 @@ export async function play(
   const mend = async (shop: Shop | undefined) => {
     const began = scheduler.now()
     while (scheduler.oldest() < began) await scheduler.sleep(1_000)
+    if (mood.tagged && shop) await liftLimits(stage)
     await windUp(stage, site.store)
     await settleScaling(stage, site.store)
     if (shop) await repair(stage, shop, site.store)

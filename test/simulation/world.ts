@@ -27,6 +27,7 @@ export interface Truth {
 
 export interface Witness {
   started(task: TaskName, body: Body): void
+  thawed(task: TaskName): void
   launching(process: Process, order: LaunchOrder): void
   stopping(process: Process, task: TaskName, then: 'keep' | 'remove'): void
   saw(process: Process, task: TaskName, seen: Observation): void
@@ -153,7 +154,11 @@ export function newWorld(options: WorldOptions): World {
       return { sees: 'waiting', phase: 'queued', why: 'simulated: no room' }
     const frozen = (ground.places.get(id)?.bodies ?? []).filter((body) => body.frozen)
     const seen = launch(ground, order, now())
-    for (const body of frozen) if (!body.frozen) tellEnd(id, body)
+    for (const body of frozen)
+      if (!body.frozen) {
+        witness.thawed(order.task)
+        tellEnd(id, body)
+      }
     const known = truth.bodies.get(id) ?? []
     truth.bodies.set(id, known)
     for (const body of ground.places.get(id)?.bodies ?? []) {

@@ -9,9 +9,12 @@ import { runTask } from '../../domain/operations/run-task.ts'
 import { tagResource } from '../../domain/operations/tags.ts'
 import { registerTaskDefinition } from '../../domain/operations/task-definitions.ts'
 import { describeTasks } from '../../domain/operations/tasks.ts'
+import { under } from '../../domain/placement.ts'
 import { lookAtPlacement } from '../../domain/placement-look.ts'
+import type { OutgoingWake } from '../../domain/ports.ts'
 import { step } from '../../domain/task-lifecycle.ts'
-import { apply, decide, NOON, newCall, type Records, scope, settle } from './support.ts'
+import { commit } from '../../infra/commit.ts'
+import { apply, decide, NOON, newCall, type Records, scope, settle, storeOf } from './support.ts'
 
 let records: Records
 let now: number
@@ -62,14 +65,19 @@ function look(cluster?: string): string[] {
 }
 
 /** What capacity says to a task that was admitted, or that stood in no line. */
-function answer(id: string, says: 'takes it' | 'has no room') {
+function answer(id: string, says: 'takes it' | 'has no room' | 'has not what only it wants') {
   const key = keys.task(scope, id)
   const stored = records.get(`${key.pk}\n${key.sk}`)!
   const container = { name: 'app', state: 'running' as const, runtimeId: id, startedAt: now }
   const seen =
     says === 'takes it'
       ? ({ sees: 'present', containers: [container] } as const)
-      : ({ sees: 'waiting', phase: 'queued', why: 'no room' } as const)
+      : ({
+          sees: 'waiting',
+          phase: 'queued',
+          why: 'no room',
+          ...(says === 'has not what only it wants' && { alone: true as const }),
+        } as const)
   const definition: TaskDefinition = { containerDefinitions: [{ name: 'app', image: 'app' }] }
   const next = step(stored.record as Task, definition, seen, now)
   expect(apply({ key, expect: stored.rev, record: next.task, list: stored.list }, records)).toBe(true)
@@ -168,6 +176,29 @@ describe('a cluster with a limit of two', () => {
     expect(placement()).toMatchObject({ held: {}, admitted: [] })
   })
 
+  it('admits the others when somebody else wrote one of them meanwhile, and that one five seconds later', async () => {
+    const ids = run({ count: 2 }).toSorted()
+    const decision = decide(lookAtPlacement({ key: keys.line(scope, 'default') }, call()), records)
+    const key = keys.task(scope, ids[0]!)
+    const { rev, record: task } = records.get(`${key.pk}\n${key.sk}`)!
+    apply({ key, expect: rev, record: task }, records)
+    const sent: OutgoingWake[] = []
+    const { stale } = await commit(decision, {
+      store: storeOf(records),
+      queue: { send: async (wakes) => void sent.push(...wakes) },
+    })
+    expect(stale).toBe(false)
+    expect(states(ids)).toEqual(['waits', 'admitted'])
+    expect(sent.map(({ wake }) => keys.taskIdIn(wake.key))).toEqual([ids[1]])
+
+    const { effects } = decide(lookAtPlacement({ key: keys.placement(scope) }, call()), records)
+    const later = { effect: 'wake', wake: { key: keys.placement(scope) }, delaySeconds: 5 }
+    expect(effects).toContainEqual(later)
+    now += 5_000
+    expect(look()).toEqual([ids[0]])
+    expect(states(ids)).toEqual(['admitted', 'admitted'])
+  })
+
   it('finds what a process left that died between any two writes', () => {
     for (const written of [0, 1, 2, 3]) {
       records = new Map()
@@ -214,6 +245,54 @@ describe('capacity without room', () => {
     expect(states(run())).toEqual(['none'])
   })
 
+  it('lets others pass one that has waited in front for twenty seconds, one at a time', () => {
+    const ids = run({ count: 4 }).toSorted()
+    for (const id of ids) answer(id, 'has no room')
+    expect(look('default')).toEqual([ids[0]])
+    answer(ids[0]!, 'has no room')
+    expect(look()).toEqual([ids[0]])
+    now += 20_000
+    expect(look()).toEqual([ids[1], ids[0]])
+    expect(states(ids)).toEqual(['admitted', 'admitted', 'waits', 'waits'])
+    expect(look()).toEqual([ids[0]])
+    answer(ids[1]!, 'takes it')
+    expect(look()).toEqual([ids[2], ids[0]])
+    answer(ids[2]!, 'has no room')
+    expect(look()).toEqual([ids[0], ids[2]])
+    now += 20_000
+    expect(look()).toEqual([ids[3], ids[0], ids[2]])
+  })
+
+  it('looks again when that time is over', () => {
+    const [first] = run({ count: 2 }).toSorted()
+    answer(first!, 'has no room')
+    look('default')
+    answer(first!, 'has no room')
+    const { effects } = decide(lookAtPlacement({ key: keys.placement(scope) }, call()), records)
+    expect(effects).toContainEqual({
+      effect: 'wake',
+      wake: { key: keys.placement(scope) },
+      delaySeconds: 20,
+    })
+  })
+
+  it('stops nobody behind a task that lacks what only itself wants', () => {
+    limitCluster(tag('max-tasks', 2))
+    const ids = run({ count: 3 }).toSorted()
+    look('default')
+    answer(ids[0]!, 'has not what only it wants')
+    answer(ids[1]!, 'takes it')
+    look()
+    expect(shown(ids[0]!)).toEqual({ why: 'no room' })
+    expect(lines()?.short).toBeUndefined()
+    // It keeps its place under the limit.
+    expect(states(ids)).toEqual(['placed', 'placed', 'waits'])
+    settle(createCluster({ clusterName: 'free' }, call()), records)
+    expect(states(run({ cluster: 'free' }))).toEqual(['none'])
+    answer(ids[0]!, 'takes it')
+    expect(taskOf(ids[0]!)).not.toHaveProperty('waitsFor')
+  })
+
   it('is asked by few when there is none, and by more each time that all find some', () => {
     const ids = run({ count: 10 }).toSorted()
     for (const id of ids) answer(id, 'has no room')
@@ -242,6 +321,35 @@ describe('a family with a limit', () => {
     expect(states([one!, two!, web!])).toEqual(['admitted', 'waits', 'admitted'])
     const why = 'the family report has as many tasks as its tag slipway:max-tasks allows: 1'
     expect(shown(two!)).toEqual({ why, place: '1' })
+  })
+})
+
+describe('more lines than one decision looks at', () => {
+  it('have their turn one after the other, though of most of them nobody can go', () => {
+    const clusters = Array.from({ length: 120 }, (_, n) => `c${String(n).padStart(3, '0')}`)
+    const running = clusters.map((clusterName) => {
+      settle(createCluster({ clusterName, tags: [tag('max-tasks', 1)] }, call()), records)
+      const [first] = run({ cluster: clusterName, count: 2 }).toSorted()
+      look(clusterName)
+      answer(first!, 'takes it')
+      return first!
+    })
+    look()
+    look()
+    const turns = () => {
+      const wake = { key: keys.placement(scope) }
+      const { reply, changes = [] } = decide(lookAtPlacement(wake, call()), records)
+      for (const change of changes) apply(change, records)
+      return reply.turns
+    }
+    for (const last of [running[119]!, running[0]!]) {
+      end(last)
+      const { cluster } = taskOf(last)
+      const waits = () => under(placement().lines, cluster) !== undefined
+      expect(waits()).toBe(true)
+      for (let n = 0; n < (turns() ?? 0); n++);
+      expect(waits()).toBe(false)
+    }
   })
 })
 

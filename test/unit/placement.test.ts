@@ -32,6 +32,19 @@ describe('who is next', () => {
     expect(first.forRoom).toBe(true)
   })
 
+  it('is nobody under a limit once all clusters together count 10,000: one record names them all', () => {
+    const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`.padStart(16, 'f'))
+    const held: Held = { x: { '256/web': ids(5_000) }, y: { '256/web': ids(4_999) } }
+    const two = [ticket('a', 'web', 1), ticket('a', 'web', 2)]
+    const { chosen, lines } = pick(
+      [line('a', two, { tasks: 9 }), line('b', [ticket('b', 'web', 1)])],
+      64,
+      held,
+    )
+    expect(names(chosen)).toEqual(['a-web-1', 'b-web-1'])
+    expect(lines).toEqual({ a: { why: '10000 tasks are counted in all clusters' } })
+  })
+
   it('is nobody of a cluster that has as many tasks as its tag allows', () => {
     const three = [1, 2, 3].map((n) => ticket('a', 'web', n))
     const first = pick([line('a', three, { tasks: 2 })])

@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, test } from 'vitest'
 import type { LaunchOrder } from '../../domain/ports.ts'
 import { rateIn, tokensIn } from '../../infra/capacity/launch-rate.ts'
 import { emptyGround, launch, movesAfter, remove, stop } from '../../infra/capacity/simulated.ts'
 import { isOver, type Quota } from '../../infra/capacity/simulated-room.ts'
+import { openWorld } from '../../local/simulated/world.ts'
 
 const says = (variables: Record<string, string>): Partial<ContainerDefinition> => ({
   environment: Object.entries(variables).map(([name, value]) => ({ name: `SIMULATED_${name}`, value })),
@@ -20,11 +24,38 @@ function capacity(quota: Quota) {
       const containerDefinitions = [{ name: 'app', memory: 100, ...more }]
       const order: LaunchOrder = { task, definition: { containerDefinitions }, deadline: self.now + 60_000 }
       const seen = launch(ground, order, self.now, quota)
-      return seen.sees === 'waiting' ? seen.why : seen.sees
+      return seen.sees === 'waiting' ? seen.why + (seen.alone ? ', waits alone' : '') : seen.sees
     },
   }
   return self
 }
+
+describe('who found no room', () => {
+  test.each(['keep', 'remove'])('hears of it when a task is stopped that ends at once (%s)', (then) => {
+    const data = mkdtempSync(join(tmpdir(), 'slipway-world-'))
+    const hinted: string[] = []
+    const world = openWorld({ data, quota: { tasks: 1 }, hint: ({ id }) => hinted.push(id) })
+    const task = (id: string) => ({
+      arn: `arn:aws:ecs:us-east-1:000000000000:task/c/${id}`,
+      cluster: 'c',
+      id,
+    })
+    const ask = (route: string, body: unknown) => world.routes[route]!(body, new URLSearchParams())
+    const launched = (id: string) => {
+      const definition = { containerDefinitions: [{ name: 'app' }] }
+      return ask('POST /launch', { order: { task: task(id), definition, deadline: Date.now() + 60_000 } })
+    }
+    try {
+      expect(launched('a')).toMatchObject({ sees: 'present' })
+      expect(launched('b')).toMatchObject({ sees: 'waiting' })
+      ask('POST /stop', { task: task('a'), then })
+      expect(hinted).toEqual(['b'])
+    } finally {
+      world.close()
+      rmSync(data, { recursive: true })
+    }
+  })
+})
 
 describe('how many tasks there may be', () => {
   test('the third of two waits, and runs once one of them has ended', () => {
@@ -43,6 +74,14 @@ describe('how many tasks there may be', () => {
       expect.stringContaining('no room'),
       'present',
     ])
+  })
+
+  test('one that is larger than all of it waits alone: others find room all the same', () => {
+    const small = capacity({ memory: 200 })
+    small.run('a')
+    expect(small.run('large', { memory: 300 })).toContain('waits alone')
+    expect(small.run('b')).toBe('present')
+    expect(small.run('c')).not.toContain('waits alone')
   })
 
   test('one that was stopped gives its room back when it has ended, and at once when it is removed', () => {

@@ -1,6 +1,7 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, it, test } from 'vitest'
-import type { Service, Standby } from '../../domain/model.ts'
+import { isHeldBack, isStartedAhead, lineFor, seenFromLine } from '../../domain/line.ts'
+import type { Service, Standby, Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
 import { newTask } from '../../domain/new-task.ts'
 import type { Observation, SeenContainer } from '../../domain/ports.ts'
@@ -187,6 +188,17 @@ describe('a look at a standby', () => {
     expect(look(standby('created', 'ready'), { sees: 'unreachable', why: '' })).toMatchObject({ act: 'wait' })
   })
 
+  it('begins nothing while tasks wait for room, and goes on with what was begun', () => {
+    const later = (s: Standby, seen?: Observation, now = NOON) =>
+      standbyStep(s, 'wanted later', one, seen, SETTLE_MS, now)
+    expect(later(standby('frozen'))).toMatchObject({ act: 'observe' })
+    expect(later(standby('frozen'), { sees: 'absent' })).toMatchObject({ act: 'wait' })
+    expect(later(standby('frozen', 'ready'), { sees: 'absent' })).toMatchObject({ act: 'wait' })
+    const runs = shows({ state: 'running', startedAt: NOON - SETTLE_MS })
+    expect(later(standby('frozen'), runs)).toMatchObject({ act: 'freeze' })
+    expect(later(standby('frozen'), shows({}))).toMatchObject({ act: 'rest', standby: { state: 'ready' } })
+  })
+
   it('leaves what is a task to it, and removes what nobody wants', () => {
     const other = (wanted: Parameters<typeof standbyStep>[1], seen?: Observation) =>
       standbyStep(standby('created', 'ready'), wanted, one, seen, SETTLE_MS, NOON)
@@ -204,6 +216,7 @@ describe('a look at a standby', () => {
     const mine = { ...standby('created'), id }
     const listed: Service = { ...service, standbys: [{ deployment: 'd', generation: 4, hold: 'created' }] }
     expect(wantedBy(mine, listed, undefined)).toBe('wanted')
+    expect(wantedBy(mine, listed, undefined, { lines: {}, short: true })).toBe('wanted later')
     expect(wantedBy(mine, { ...service, slots: [slot] }, undefined)).toBe('to be a task')
     expect(wantedBy(mine, service, undefined)).toBe('not wanted')
     expect(wantedBy(mine, { ...listed, uid: 'another' }, undefined)).toBe('not wanted')
@@ -234,6 +247,55 @@ describe('a task that was kept ready', () => {
     expect(step(task, one, over, NOON + 20).task).toMatchObject({
       startedAt: NOON + 5,
       executionStoppedAt: NOON + 5,
+    })
+  })
+
+  describe('and stands in line', () => {
+    const waits = { ...task, line: { state: 'waits' as const } }
+    const held: Observation = {
+      sees: 'present',
+      containers: [{ name: 'main', state: 'created', runtimeId: 'r' }],
+      pullStartedAt: NOON - 3_600_000,
+      pullStoppedAt: NOON - 3_500_000,
+    }
+    const why = 'its cluster is full'
+    const told = (of: Task, seen: Observation) =>
+      isHeldBack(of, seen) ? seenFromLine(of, { lines: { demo: { why } } }) : seen
+
+    it('waits there like any other: what was kept for it is no start', () => {
+      expect(step(waits, one, told(waits, held), NOON + 20)).toEqual({ task: waits, act: 'queue' })
+      const { task: late } = step(waits, one, told(waits, held), waits.launchBy)
+      expect(late.stoppedReason).toBe(`Task could not be placed within 60 minutes: ${why}`)
+    })
+
+    it('is to be frozen when it became a task while it was started ahead', () => {
+      expect(isStartedAhead(waits, thawed)).toBe(true)
+      expect(isStartedAhead(waits, held)).toBe(false)
+      expect(isStartedAhead(task, thawed)).toBe(false)
+      expect(isStartedAhead({ ...waits, desiredStatus: 'STOPPED' }, thawed)).toBe(false)
+    })
+
+    it('goes on when it was launched all the same, late', () => {
+      expect(step(waits, one, told(waits, thawed), NOON + 20).task.line).toEqual({ state: 'placed' })
+    })
+
+    it('is billed from its turn on, not from the pull of what was kept', () => {
+      const admitted: Task = {
+        ...task,
+        line: { state: 'admitted', admittedAt: NOON + 60_000, counted: true },
+      }
+      const { task: placed } = step(admitted, one, told(admitted, held), NOON + 60_020)
+      expect(placed).toMatchObject({ pullStartedAt: NOON + 60_000, pullStoppedAt: NOON + 60_000 })
+      expect(placed.line).toEqual({ state: 'placed', counted: true })
+    })
+
+    it('which it need not where others wait for room and it is frozen: it has its own', () => {
+      const known = { lines: { demo: { why } }, short: true as const }
+      const limited = [{ key: 'slipway:max-tasks', value: '1' }]
+      expect(lineFor({ name: 'demo' }, {}, known, true)).toBeUndefined()
+      expect(lineFor({ name: 'demo' }, {}, known)).toEqual({ state: 'waits' })
+      expect(lineFor({ name: 'demo', tags: limited }, {}, known, true)).toEqual({ state: 'waits' })
+      expect(lineFor({ name: 'demo' }, { tags: limited }, known, true)).toMatchObject({ state: 'waits' })
     })
   })
 

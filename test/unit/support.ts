@@ -12,6 +12,7 @@ import type {
 } from '../../domain/decision.ts'
 import { moment } from '../../domain/moment.ts'
 import type { Call } from '../../domain/operations/call.ts'
+import type { Store } from '../../domain/ports.ts'
 
 /** What the table holds in a story of decisions: a Map from key to record, with what the runner does around it. */
 export type Records = Map<string, Stored>
@@ -37,7 +38,7 @@ export const newCall = (now = NOON): (() => Call) => {
 export function settle<T>(reading: Reading<Decision<T>>, records: Records): T {
   const { reply, changes = [] } = decide(reading, records)
   for (const change of changes)
-    if (!apply(change, records) && !change.gone && !change.sharedBirth)
+    if (!apply(change, records) && !change.gone && !change.sharedBirth && !change.alone)
       throw new Error(`stale: ${place(change.key)}`)
   return reply
 }
@@ -49,7 +50,6 @@ export function decide<T>(reading: Reading<Decision<T>>, records: Records): Deci
   return step.value
 }
 
-/** One conditional write; false when it is stale. */
 /** Of a decision whose maker sleeps after some of its reads, while others act. */
 export function* asleep<T>(reading: Reading<T>, after: number, others: () => void): Reading<T> {
   let step = reading.next()
@@ -60,6 +60,7 @@ export function* asleep<T>(reading: Reading<T>, after: number, others: () => voi
   return step.value
 }
 
+/** One conditional write; false when it is stale. */
 export function apply(change: Change, records: Records): boolean {
   const present = records.get(place(change.key))
   if ((present?.rev ?? 'absent') !== change.expect) return false
@@ -68,6 +69,14 @@ export function apply(change: Change, records: Records): boolean {
   records.set(place(key), copy({ key, rev: (present?.rev ?? 0) + 1, record, list, due }))
   return true
 }
+
+/** The same records as a store. */
+export const storeOf = (records: Records): Store => ({
+  get: async (keys) => answer({ read: 'get', keys }, records) as (Stored | undefined)[],
+  write: async (change) => (apply(change, records) ? 'written' : 'stale'),
+  query: async (query) => answer({ read: 'query', ...query }, records) as Page<Stored>,
+  list: async (query) => answer({ read: 'list', ...query }, records) as Page<Candidate>,
+})
 
 /** Puts a record there without a story. */
 export function put(records: Records, key: Key, record: unknown, list?: ListEntry): void {

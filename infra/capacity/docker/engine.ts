@@ -126,9 +126,12 @@ export function isAway(error: unknown): boolean {
   return (code !== undefined && AWAY.has(code)) || /socket hang up/.test(message ?? '')
 }
 
-/** Refusals for want of something that comes back: addresses, ports, disk. */
-const NO_ROOM =
-  /port is already allocated|address already in use|no available IPv4 addresses|no space left on device|exchange full/i
+/** A port that only this task wants is another's until that ends. */
+const PORT_TAKEN = /port is already allocated|address already in use/i
+export const isPortTaken = (error: unknown): boolean => PORT_TAKEN.test(wordsOf(error))
+
+/** Refusals for want of something that comes back, and that all want: addresses, disk. */
+const NO_ROOM = /no available IPv4 addresses|no space left on device|exchange full/i
 export const isNoRoom = (error: unknown): boolean => NO_ROOM.test(wordsOf(error))
 
 /** For answers that may already be as wanted: these statuses count as done. Says whether this call did it. */

@@ -2,9 +2,9 @@ import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { logPlace } from '../../../domain/awslogs.ts'
 import { startable } from '../../../domain/container-order.ts'
 import type { LaunchOrder, Observation, SeenContainer } from '../../../domain/ports.ts'
-import { type Limits, reservedBy } from '../limits.ts'
+import { isTooLarge, type Limits, reservedBy } from '../limits.ts'
 import type { AgentClient } from './agent-client.ts'
-import { ask, type Engine, isAway, isNoRoom, statusOf, unless, wordsOf } from './engine.ts'
+import { ask, type Engine, isAway, isNoRoom, isPortTaken, statusOf, unless, wordsOf } from './engine.ts'
 import { askForImages, checkImages, type ImageCheck, type ImagesSeen } from './images.ts'
 import {
   type Body,
@@ -86,7 +86,7 @@ async function withoutLogs(
   if (groups.length === 0 || agent === undefined) return undefined
   const missing = await agent.missingLogGroups(groups)
   if (missing === undefined)
-    return { sees: 'waiting', phase: 'queued', why: 'the agent that keeps logs does not answer' }
+    return { sees: 'waiting', phase: 'queued', why: 'the agent that keeps logs does not answer', alone: true }
   if (missing.length === 0) return undefined
   const words = `the specified log group ${missing[0]} does not exist: create it, or set awslogs-create-group to true`
   return { sees: 'refused', reason: `ResourceInitializationError: failed to validate logger args: ${words}` }
@@ -126,7 +126,12 @@ async function takePlace(
   if (full !== undefined) {
     // What is only kept ready takes no room from tasks that wait for it.
     if (!order.hold) await ground.agent?.waitForRoom(order.task, reservedBy(order).memory)
-    return { sees: 'waiting', phase: 'queued', why: full }
+    return {
+      sees: 'waiting',
+      phase: 'queued',
+      why: full,
+      ...(isTooLarge(reservedBy(order), limits) && { alone: true as const }),
+    }
   }
   if (ready?.namespace) return { namespaceId: ready.namespace.id, fresh: false, ready: true, look: ready }
   try {
@@ -134,6 +139,7 @@ async function takePlace(
     if (claimed !== 'taken') return { namespaceId: claimed, fresh: true, look: { bodies: [] } }
   } catch (error) {
     if (isAway(error) || statusOf(error) === undefined) throw error
+    if (isPortTaken(error)) return { sees: 'waiting', phase: 'queued', why: wordsOf(error), alone: true }
     if (isNoRoom(error)) return { sees: 'waiting', phase: 'queued', why: wordsOf(error) }
     return { sees: 'refused', reason: `ResourceInitializationError: ${wordsOf(error)}` }
   }
