@@ -289,10 +289,9 @@ function* chosenOf(
     const page = yield* query<Ticket>({ pk, prefix: keys.TICKETS, after, limit })
     // Of those that were admitted already the ticket is only on its way out; two looks at a service that stored the same
     // task have left two, one a moment older.
-    const items = page.items.filter(
-      ({ record }) => !seen.kept.some(({ id }) => id === record.id) && !fronts.has(record.id),
-    )
-    for (const item of items) fronts.set(item.record.id, item)
+    const isNew = ({ record }: Stored<Ticket>) =>
+      !seen.kept.some(({ id }) => id === record.id) && !fronts.has(record.id)
+    const items = page.items.filter((item) => isNew(item) && fronts.set(item.record.id, item))
     return { ...page, items }
   }
   for (const [n, cluster] of names.entries()) {

@@ -34,7 +34,7 @@ export async function commit(decision: Decision<unknown>, { store, queue }: Comm
     }
   }
   // Whoever stored what this decision found stored wakes it too.
-  await perform(effects.filter((effect) => !names(passed, effect)))
+  await perform(effects.filter((effect) => !names(passed, effect) || names(written, effect)))
   return { stale: false, passed, written }
 
   async function perform(some: readonly Effect[]): Promise<void> {
