@@ -227,6 +227,9 @@ export const liveRun = (s: Where, group: string, name: string, id: string): List
   lsk: `run#${group}/${name}#${id}`,
 })
 
+/** The service in whose partition a key is. */
+export const serviceOf = ({ pk }: Key): Key => ({ pk, sk: 'service' })
+
 /** The scalable target of a service, by the service's own key. */
 export const scalableTargetOf = ({ pk }: Key): Key => ({ pk, sk: 'scaling' })
 

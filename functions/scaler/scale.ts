@@ -72,13 +72,21 @@ async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<re
   const samples = await observe(wanted, depths, ports, periodMs, began)
   for (const [metric, sample] of samples)
     if ('none' in sample) ports.log('debug', 'A metric has no data', { key, metric, why: sample.none })
-  await settle(
-    key,
-    { samples, depths, periodMs, startS: ports.startS ?? 0, known: wanted.scaled },
-    began,
+  await settle(key, { samples, depths, periodMs, startS: ports.startS ?? 0, known: wanted.scaled }, began, {
     ports,
-  )
+  })
   return wanted.queues
+}
+
+interface Looking {
+  readonly ports: Ports
+  /** Looks at the service whose count has been set, without its wake. */
+  readonly atService?: (() => Promise<void>) | undefined
+}
+
+interface Demanded extends Pick<Looking, 'atService'> {
+  /** Depths of queues that were asked just now. */
+  readonly known?: ReadonlyMap<string, QueueDepth>
 }
 
 /**
@@ -88,17 +96,18 @@ async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<re
 export async function lookAtDemand(
   key: Key,
   ports: Ports,
-  known: ReadonlyMap<string, QueueDepth> = new Map(),
+  { known = new Map(), atService }: Demanded = {},
 ): Promise<readonly string[]> {
+  const look = { ports, atService }
   const began = ports.clock(key.pk).now
   const wanted = await answerReads(wantedFor(key, 0, callOf(key, began, 0, ports)), ports.store)
   const startS = ports.startS ?? 0
   // Who waits at the front door does not wait for queues to answer.
   const held = wanted.scaled?.leases?.some((lease) => lease.held !== undefined) ?? false
   if (held && wanted.queues.length > 0)
-    await settle(key, { depths: known, periodMs: 0, startS, known: wanted.scaled }, began, ports)
+    await settle(key, { depths: known, periodMs: 0, startS, known: wanted.scaled }, began, look)
   const depths = await depthsOf(wanted, ports, known)
-  await settle(key, { depths, periodMs: 0, startS, known: wanted.scaled }, began, ports)
+  await settle(key, { depths, periodMs: 0, startS, known: wanted.scaled }, began, look)
   return wanted.queues
 }
 
@@ -107,19 +116,26 @@ const callOf = (key: Key, began: number, round: number, ports: Ports) => ({
   moment: ports.clock(`${key.pk}@${began}/${round}`),
 })
 
-/** Decides until nothing is left to decide. What was read to observe serves the first decision. */
-async function settle(key: Key, observed: Observation, began: number, ports: Ports): Promise<void> {
+/**
+ * Decides until nothing is left to decide. What was read to observe serves the first decision. Beside what is left to note
+ * of it, the service whose count was set is looked at: its wake through the queue is for the case that nobody did.
+ */
+async function settle(key: Key, observed: Observation, began: number, look: Looking): Promise<void> {
+  const { ports, atService } = look
   let { known } = observed
   let spent = false
+  const services: Promise<void>[] = []
   for (let round = 0; round < ROUNDS; round++) {
     const looked = await carryOut(() => {
       const observation = { ...observed, known, spent }
       known = undefined
       return lookAtTarget(key, observation, callOf(key, began, round, ports))
     }, ports)
-    if (!looked.again) return
+    if (!looked.again) break
+    if (looked.spent && !spent && atService) services.push(atService())
     spent ||= looked.spent ?? false
   }
+  await Promise.all(services)
 }
 
 /** By queue; those that can not be asked are missing. */

@@ -67,13 +67,17 @@ export async function watchQueues(key: Key, ports: Ports): Promise<void> {
     [...targets].map(async ([queue, bound]) => {
       const depth = await ports.queueDepth?.(queue)
       if (!depth || depth.visible + depth.inFlight === 0) return
-      for (const { target } of bound) await lookAtDemand(target, ports, new Map([[queue, depth]]))
+      for (const { target } of bound) await lookAtDemand(target, ports, { known: new Map([[queue, depth]]) })
     }),
   )
 }
 
 /** A look that something of the target's own service asked for: what it follows may have changed. */
-export async function lookAtScaling(target: Key, ports: Ports): Promise<void> {
-  const queues = await lookAtDemand(target, ports)
+export async function lookAtScaling(
+  target: Key,
+  ports: Ports,
+  atService: () => Promise<void>,
+): Promise<void> {
+  const queues = await lookAtDemand(target, ports, { atService })
   await noteQueues({ looked: [{ target, queues }], others: () => true }, ports)
 }

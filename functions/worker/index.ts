@@ -1,7 +1,9 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type { Change, Wake } from '../../domain/decision.ts'
+import * as keys from '../../domain/keys.ts'
 import { kindOf } from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
+import type { Call } from '../../domain/operations/call.ts'
 import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import { lookAtService } from '../../domain/service-look.ts'
 import { parseWake } from '../../infra/sqs.ts'
@@ -52,20 +54,15 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
     case 'standby':
       return lookAtStandby(wake, ports)
     case 'service':
-      await untilRest(
-        (w, call) => lookAtService(w, ports.settleMs, call),
-        wake,
-        ports,
-        (written) => lookAtReady(written, ports),
-      )
-      return
+      return lookAtServiceNow(wake, ports)
     case 'schedule':
       await untilRest(lookAtSchedule, wake, ports)
       return
     case 'run':
       return lookAtRun(wake, ports)
     case 'scaling':
-      return lookAtScaling(wake.key, ports)
+      // Who waits at the front door waits for no queue.
+      return lookAtScaling(wake.key, ports, () => lookAtServiceNow({ key: keys.serviceOf(wake.key) }, ports))
     case 'watch':
       return watchQueues(wake.key, ports)
     case 'placement':
@@ -73,6 +70,11 @@ export async function lookAtRecord(wake: Wake, ports: Ports): Promise<void> {
     case 'other':
       return
   }
+}
+
+async function lookAtServiceNow(wake: Wake, ports: Ports): Promise<void> {
+  const decide = (w: Wake, call: Call) => lookAtService(w, ports.settleMs, call)
+  await untilRest(decide, wake, ports, (written) => lookAtReady(written, ports))
 }
 
 /**
