@@ -1,5 +1,5 @@
 import type { Stored } from '../../domain/decision.ts'
-import { GATEWAY_LEASES, route, servicePartition } from '../../domain/keys.ts'
+import { GATEWAY_LEASES, route, scalableTarget, servicePartition } from '../../domain/keys.ts'
 import type { GatewayLease, Route, Service } from '../../domain/model.ts'
 import type { ScalableTarget } from '../../domain/scaling/model.ts'
 import { QUEUE_TAG } from '../../domain/scaling/service-tags.ts'
@@ -30,6 +30,8 @@ export function unrestOfScaling(scene: Scene): string | undefined {
     const service = serviceOf(target, store)
     if (!service) return `${name} is gone, its scalable target is not`
     if (isStalled(service)) continue
+    // Who was to tell that it is at zero no more has died.
+    if (service.desiredCount > 0 && isAsleep(target, store)) return `the target of ${name} is not awake yet`
     if (activity) return `${name} waits for ${activity.to} tasks`
     if (target.min === 0 && isUsed(service, scene)) return `${name} may still be used`
     if (calm) return `${name} is about to be idle`
@@ -41,6 +43,10 @@ export function unrestOfScaling(scene: Scene): string | undefined {
   })
   return left && outside.depth() > 0 ? `work is left for ${left.service}` : undefined
 }
+
+/** No pass looks at it for a while. */
+const isAsleep = ({ cluster, service }: ScalableTarget, store: MemoryStore) =>
+  store.get([scalableTarget(SCOPE, cluster, service)])[0]?.due !== undefined
 
 /** By its tag. */
 const isBound = (service: Service | undefined) =>
