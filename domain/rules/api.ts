@@ -1,23 +1,13 @@
 import type * as eventbridge from '@aws-sdk/client-eventbridge'
 import type { Scope } from '../decision.ts'
 import { Refusal } from '../errors.ts'
+import type { CommandsOf, InputOf, OutputOf } from '../wire/commands.ts'
 
 /** The contract of EventBridge, as `domain/wire/operations` is ECS's: AWS's own package, never called. */
-type Client = typeof eventbridge
-type Commands = {
-  [K in keyof Client as K extends '$Command'
-    ? never
-    : K extends `${infer Name}Command`
-      ? Name
-      : never]: Client[K]
-}
+type Commands = CommandsOf<typeof eventbridge>
 export type EventsName = keyof Commands
-type Called<N extends EventsName> = InstanceType<Commands[N]>
-export type Input<N extends EventsName> = Called<N>['input']
-export type Output<N extends EventsName> = Omit<
-  Awaited<ReturnType<ReturnType<Called<N>['resolveMiddleware']>>>['output'],
-  '$metadata'
->
+export type Input<N extends EventsName> = InputOf<Commands[N]>
+export type Output<N extends EventsName> = OutputOf<Commands[N]>
 
 /** Facts: ECS 1.3. */
 export const invalid = (message: string) => new Refusal('ValidationException', message)

@@ -1,23 +1,13 @@
 import type * as scheduler from '@aws-sdk/client-scheduler'
 import type { Scope } from '../decision.ts'
 import { Refusal } from '../errors.ts'
+import type { CommandsOf, InputOf, OutputOf } from '../wire/commands.ts'
 
 /** The contract of EventBridge Scheduler, as `domain/wire/operations` is ECS's: AWS's own package, never called. */
-type Client = typeof scheduler
-type Commands = {
-  [K in keyof Client as K extends '$Command'
-    ? never
-    : K extends `${infer Name}Command`
-      ? Name
-      : never]: Client[K]
-}
+type Commands = CommandsOf<typeof scheduler>
 export type SchedulerName = keyof Commands
-type Called<N extends SchedulerName> = InstanceType<Commands[N]>
-export type Input<N extends SchedulerName> = Called<N>['input']
-export type Output<N extends SchedulerName> = Omit<
-  Awaited<ReturnType<ReturnType<Called<N>['resolveMiddleware']>>>['output'],
-  '$metadata'
->
+export type Input<N extends SchedulerName> = InputOf<Commands[N]>
+export type Output<N extends SchedulerName> = OutputOf<Commands[N]>
 
 /** Facts: ECS 1.3. */
 export const invalid = (message: string) => new Refusal('ValidationException', message)
