@@ -1,5 +1,4 @@
 import {
-  ApplicationAutoScalingClient,
   DeleteScalingPolicyCommand,
   DeregisterScalableTargetCommand,
   DescribeScalableTargetsCommand,
@@ -22,23 +21,16 @@ import { ensureHelloImage } from '../../local/hello-image.ts'
 import { eventually, type Slipway, slipway } from '../support/slipway.ts'
 
 let it0: Slipway
-let scaling: ApplicationAutoScalingClient
 
 beforeAll(async () => {
   const { socket } = await ensureEngine(() => {})
   await ensureHelloImage(socket)
   // An evaluation each second: three points above, fifteen below.
   it0 = await slipway({ SLIPWAY_SCALING_PERIOD_SECONDS: '1', SLIPWAY_PREPARED: '8' })
-  scaling = new ApplicationAutoScalingClient({
-    endpoint: it0.endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  })
   await it0.ecs.send(new CreateClusterCommand({ clusterName: 'demo' }))
 }, 300_000)
 
 afterAll(async () => {
-  scaling?.destroy()
   await it0?.remove()
 }, 60_000)
 
@@ -92,7 +84,7 @@ const running = (service: string, count: number, seconds: number) =>
   )
 
 const track = (service: string, more: object) =>
-  scaling.send(
+  it0.scaling.send(
     new PutScalingPolicyCommand({
       ...named(service),
       PolicyName: 'track',
@@ -107,7 +99,7 @@ const track = (service: string, more: object) =>
   )
 
 const activities = async (service: string) => {
-  const { ScalingActivities = [] } = await scaling.send(
+  const { ScalingActivities = [] } = await it0.scaling.send(
     new DescribeScalingActivitiesCommand({ ...named(service) }),
   )
   return ScalingActivities.map((a) => [a.Description, a.StatusCode])
@@ -122,7 +114,7 @@ describe.concurrent('scaling with real containers', () => {
       `while [ $(date +%s) -lt ${until} ]; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done; sleep 600 & wait`,
       1,
     )
-    await scaling.send(
+    await it0.scaling.send(
       new RegisterScalableTargetCommand({ ...named('burns'), MinCapacity: 1, MaxCapacity: 3 }),
     )
     await track('burns', {
@@ -145,7 +137,7 @@ describe.concurrent('scaling with real containers', () => {
   test('a service follows a queue from zero, and back when it is empty', async () => {
     const { QueueUrl } = await it0.sqs.send(new CreateQueueCommand({ QueueName: 'jobs' }))
     await create('works', 'sleep 600 & wait', 0)
-    await scaling.send(
+    await it0.scaling.send(
       new RegisterScalableTargetCommand({ ...named('works'), MinCapacity: 0, MaxCapacity: 4 }),
     )
     await track('works', {
@@ -172,10 +164,10 @@ describe.concurrent('scaling with real containers', () => {
 
 describe('scaling that is ended', () => {
   test('what is deregistered moves no more', async () => {
-    await scaling.send(new DeleteScalingPolicyCommand({ ...named('burns'), PolicyName: 'track' }))
+    await it0.scaling.send(new DeleteScalingPolicyCommand({ ...named('burns'), PolicyName: 'track' }))
     for (const service of ['burns', 'works'])
-      await scaling.send(new DeregisterScalableTargetCommand(named(service)))
-    const { ScalableTargets } = await scaling.send(
+      await it0.scaling.send(new DeregisterScalableTargetCommand(named(service)))
+    const { ScalableTargets } = await it0.scaling.send(
       new DescribeScalableTargetsCommand({ ServiceNamespace: 'ecs' }),
     )
     expect(ScalableTargets).toEqual([])

@@ -1,5 +1,4 @@
 import {
-  ApplicationAutoScalingClient,
   DescribeScalingActivitiesCommand,
   RegisterScalableTargetCommand,
 } from '@aws-sdk/client-application-auto-scaling'
@@ -23,23 +22,16 @@ import { eventually, type Slipway, slipway } from '../support/slipway.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 let it0: Slipway
-let scaling: ApplicationAutoScalingClient
 let image: string
 
 beforeAll(async () => {
   const { socket } = await ensureEngine(() => {})
   image = await nodeImage(socket, 'queue-worker.ts')
   it0 = await slipway({ SLIPWAY_SCALING_PERIOD_SECONDS: '2', SLIPWAY_PREPARED: '8' })
-  scaling = new ApplicationAutoScalingClient({
-    endpoint: it0.endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  })
   await it0.ecs.send(new CreateClusterCommand({ clusterName: 'demo' }))
 }, 300_000)
 
 afterAll(async () => {
-  scaling?.destroy()
   await it0?.remove()
 }, 60_000)
 
@@ -93,7 +85,9 @@ async function working(
       tags: Object.entries(all).map(([key, value]) => ({ key, value })),
     }),
   )
-  await scaling.send(new RegisterScalableTargetCommand({ ...named(name), MinCapacity: 0, MaxCapacity: 4 }))
+  await it0.scaling.send(
+    new RegisterScalableTargetCommand({ ...named(name), MinCapacity: 0, MaxCapacity: 4 }),
+  )
   return QueueUrl!
 }
 
@@ -167,7 +161,9 @@ test('three hundred messages wake a service from zero, each is worked on once, a
     'every log line',
   )
   expect(done.sort()).toEqual(sent.sort())
-  const { ScalingActivities } = await scaling.send(new DescribeScalingActivitiesCommand({ ...named('jobs') }))
+  const { ScalingActivities } = await it0.scaling.send(
+    new DescribeScalingActivitiesCommand({ ...named('jobs') }),
+  )
   expect(ScalingActivities!.at(-1)!.Cause).toMatch(/^\d+ messages are in the queue$/)
   expect(ScalingActivities![0]!).toMatchObject({
     Description: 'Setting desired count to 0.',

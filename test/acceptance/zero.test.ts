@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import {
-  ApplicationAutoScalingClient,
   DescribeScalingActivitiesCommand,
   PutScalingPolicyCommand,
   RegisterScalableTargetCommand,
@@ -29,7 +28,6 @@ vi.setConfig({ testTimeout: 120_000 })
 const awsInstalled = await hasAws()
 let it0: Slipway
 let engine: Docker
-let scaling: ApplicationAutoScalingClient
 const agent = new Agent({ keepAlive: false })
 
 beforeAll(async () => {
@@ -37,16 +35,10 @@ beforeAll(async () => {
   await ensureHelloImage(socket)
   engine = new Docker({ socketPath: socket })
   it0 = await slipway({ SLIPWAY_SCALING_PERIOD_SECONDS: '2', SLIPWAY_PREPARED: '8' })
-  scaling = new ApplicationAutoScalingClient({
-    endpoint: it0.endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  })
   await it0.ecs.send(new CreateClusterCommand({ clusterName: 'demo' }))
 }, 300_000)
 
 afterAll(async () => {
-  scaling?.destroy()
   agent.destroy()
   await it0?.remove()
 }, 60_000)
@@ -86,7 +78,7 @@ async function sleeping(
       tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
     }),
   )
-  await scaling.send(
+  await it0.scaling.send(
     new RegisterScalableTargetCommand({ ...named(serviceName), MinCapacity: 0, MaxCapacity: 6 }),
   )
   await eventually(
@@ -176,7 +168,7 @@ describe('a service at zero', () => {
       new ListServiceDeploymentsCommand({ cluster: 'demo', service: 'shop' }),
     )
     expect(serviceDeployments).toHaveLength(1)
-    const { ScalingActivities } = await scaling.send(
+    const { ScalingActivities } = await it0.scaling.send(
       new DescribeScalingActivitiesCommand({ ...named('shop') }),
     )
     expect(ScalingActivities!.map((a) => a.Description)).toEqual([
@@ -237,7 +229,7 @@ describe('a service at zero', () => {
 
   test('without a scalable target stays there, and says what would wake it', async () => {
     await sleeping('parked')
-    await scaling.send(new RegisterScalableTargetCommand({ ...named('parked'), MaxCapacity: 0 }))
+    await it0.scaling.send(new RegisterScalableTargetCommand({ ...named('parked'), MaxCapacity: 0 }))
     expect(await ask('parked')).toMatchObject({
       status: 503,
       text: expect.stringContaining('SCALED_TO_ZERO'),
@@ -247,7 +239,7 @@ describe('a service at zero', () => {
 
   test('follows requests per target out, by what the gateway counts', async () => {
     await sleeping('busy', web(), { 'slipway:idle-seconds': '20' })
-    await scaling.send(
+    await it0.scaling.send(
       new PutScalingPolicyCommand({
         ...named('busy'),
         PolicyName: 'requests',

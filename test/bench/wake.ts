@@ -1,8 +1,5 @@
 import { request } from 'node:http'
-import {
-  ApplicationAutoScalingClient,
-  RegisterScalableTargetCommand,
-} from '@aws-sdk/client-application-auto-scaling'
+import { RegisterScalableTargetCommand } from '@aws-sdk/client-application-auto-scaling'
 import {
   CreateServiceCommand,
   DescribeTasksCommand,
@@ -89,7 +86,8 @@ export async function wake(): Promise<Section> {
   }
 }
 
-async function openService({ stack: { ecs, endpoint } }: Bench, way: Way): Promise<void> {
+async function openService({ stack }: Bench, way: Way): Promise<void> {
+  const { ecs } = stack
   // It does not hear SIGTERM.
   const main = {
     name: 'main',
@@ -109,19 +107,12 @@ async function openService({ stack: { ecs, endpoint } }: Bench, way: Way): Promi
       ...(tag && { tags: [tag] }),
     }),
   )
-  const client = {
-    endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  }
-  const scaling = new ApplicationAutoScalingClient(client)
   const target = {
     ServiceNamespace: 'ecs' as const,
     ResourceId: `service/default/${way}`,
     ScalableDimension: 'ecs:service:DesiredCount' as const,
   }
-  await scaling.send(new RegisterScalableTargetCommand({ ...target, MinCapacity: 0, MaxCapacity: 1 }))
-  scaling.destroy()
+  await stack.scaling.send(new RegisterScalableTargetCommand({ ...target, MinCapacity: 0, MaxCapacity: 1 }))
 }
 
 const familyOf = (way: Way) => `com.amazonaws.ecs.task-definition-family=${way}`

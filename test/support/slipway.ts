@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling'
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs'
 import { ECSClient } from '@aws-sdk/client-ecs'
 import { SQSClient } from '@aws-sdk/client-sqs'
@@ -18,6 +19,7 @@ export interface Slipway {
   readonly ecs: ECSClient
   readonly logs: CloudWatchLogsClient
   readonly sqs: SQSClient
+  readonly scaling: ApplicationAutoScalingClient
   /** Ends every process of it at once, as a power cut would. */
   kill(): Promise<void>
   /** The same data, new processes. */
@@ -135,6 +137,7 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
     ecs: new ECSClient(client),
     logs: new CloudWatchLogsClient(client),
     sqs: new SQSClient(client),
+    scaling: new ApplicationAutoScalingClient(client),
     start,
     async kill() {
       const { pid } = child!
@@ -152,7 +155,7 @@ export async function slipway(env: Record<string, string> = {}): Promise<Slipway
         stdio: 'ignore',
       })
       await ended(down)
-      for (const one of [self.ecs, self.logs, self.sqs]) one.destroy()
+      for (const one of [self.ecs, self.logs, self.sqs, self.scaling]) one.destroy()
       rmSync(dataDir, { recursive: true, force: true })
     },
     output: () => printed,
