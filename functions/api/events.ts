@@ -46,11 +46,14 @@ interface Done<N extends EventsName> {
   readonly answer: Answer<N>
 }
 
+/** The package's own object, as it is walked here. */
+const schemaOf = (schema: unknown) => schema as OperationSchema
+
 const done = <N extends EventsName>(
   schema: unknown,
   operation: (input: Input<N>, call: Call) => Reading<Decision<Output<N>>>,
 ): Done<N> => ({
-  schema: schema as OperationSchema,
+  schema: schemaOf(schema),
   answer: (input, who, ports) => perform(operation, input, who, ports),
 })
 
@@ -86,7 +89,7 @@ export const eventsOperations: { readonly [N in EventsName]: Done<N> | { readonl
   UntagResource: done(UntagResource$, untagResource),
   ListTagsForResource: done(ListTagsForResource$, listTagsForResource),
   TestEventPattern: done(TestEventPattern$, testEventPattern),
-  PutEvents: { schema: PutEvents$ as unknown as OperationSchema, answer: sends },
+  PutEvents: { schema: schemaOf(PutEvents$), answer: sends },
   ActivateEventSource: partner,
   CancelReplay: archive,
   CreateApiDestination: http,

@@ -118,8 +118,8 @@ export function openRotation(
   const tryAgain = () => {
     for (const wake of waiting) wake()
   }
-  const isEmpty = (of = route) => of !== undefined && of.record.targets.length === 0
-  const held = () => (isEmpty() ? waiting.size : 0)
+  /** Requests that wait because the route leads to no task. */
+  const held = (of = route) => (of?.record.targets.length === 0 ? waiting.size : 0)
   const inUse = () => inFlight.size > 0 || waiting.size > 0 || now() - lastUsed < IDLE_MS
   /** It has just refused. No longer than that lasts at most: a clock may go back. */
   const isPassedOver = (task: string): boolean => {
@@ -149,7 +149,7 @@ export function openRotation(
     gateway: options.gateway,
     route: by,
     inFlight: [...inFlight.keys()],
-    held: isEmpty(by) ? waiting.size : 0,
+    held: held(by),
     quietSince: quietSince(),
   })
 
@@ -354,7 +354,7 @@ export function openRotation(
         left?.addEventListener('abort', wake)
         waiting.add(wake)
         // The first that is held says so at once.
-        if (waiting.size === 1 && isEmpty()) poke()
+        if (held() === 1) poke()
         else schedule()
       })
     },

@@ -1,7 +1,7 @@
-import { type Decision, get, isSame, type Key, type Reading, type Stored } from '../../domain/decision.ts'
+import { isSame, type Key, type Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import { canonical } from '../../domain/moment.ts'
 import type { BoundQueue, QueueWatch } from '../../domain/scaling/model.ts'
+import { type Bound, noteQueues } from '../../domain/scaling/queue-watch.ts'
 import { carryOut } from '../../infra/commit.ts'
 import type { Ports } from '../ports.ts'
 import { lookAtDemand, type Scaled } from './scale.ts'
@@ -13,34 +13,12 @@ export interface Watches {
   readonly each: number
 }
 
-/** What was looked at, and which queues it follows; of `others` what is known stays. */
-export interface Bound {
-  readonly looked: readonly { readonly target: Key; readonly queues: readonly string[] }[]
-  readonly others: (target: Key) => boolean
-}
-
-/** Which queues are watched is one record, written when it changes. */
-export const noteQueues = (bound: Bound, ports: Ports): Promise<readonly BoundQueue[]> =>
-  carryOut(() => noting(bound, keys.queueWatch(ports.scope)), ports)
-
-function* noting({ looked, others }: Bound, key: Key): Reading<Decision<readonly BoundQueue[]>> {
-  const stored = yield* get<QueueWatch>(key)
-  const before = stored?.record.queues ?? []
-  const kept = before.filter(
-    ({ target }) => others(target) && !looked.some((one) => isSame(one.target, target)),
-  )
-  const now = looked.flatMap(({ target, queues }) => queues.map((queue) => ({ queue, target })))
-  const queues = [...kept, ...now].sort(byPlace)
-  if (canonical(before) === canonical(queues)) return { reply: queues }
-  return { reply: queues, changes: [{ key, expect: stored?.rev ?? 'absent', record: { queues } }] }
-}
+const note = (bound: Bound, ports: Ports): Promise<readonly BoundQueue[]> =>
+  carryOut(() => noteQueues(bound, { scope: { ...ports.scope, caller: 'slipway' } }), ports)
 
 /** After a pass: targets that failed and those that rest follow what they did. */
 export const watched = ({ looked, unseen }: Scaled, ports: Ports): Promise<readonly BoundQueue[]> =>
-  noteQueues({ looked, others: (target) => unseen.some((one) => isSame(one, target)) }, ports)
-
-const byPlace = (a: BoundQueue, b: BoundQueue) =>
-  `${a.target.pk} ${a.queue}` < `${b.target.pk} ${b.queue}` ? -1 : 1
+  note({ looked, others: (target) => unseen.some((one) => isSame(one, target)) }, ports)
 
 /**
  * Queues that services are bound to are looked at between two passes too, by wakes that are put off: with a function's
@@ -79,5 +57,5 @@ export async function lookAtScaling(
   atService: () => Promise<void>,
 ): Promise<void> {
   const queues = await lookAtDemand(target, ports, { atService })
-  await noteQueues({ looked: [{ target, queues }], others: () => true }, ports)
+  await note({ looked: [{ target, queues }], others: () => true }, ports)
 }
