@@ -51,6 +51,8 @@ export interface LocalConfig {
   /** Unix socket of the process that stands beside the functions: the engine's agent, or the simulated world. */
   readonly agentSocket: string
   readonly installation: string
+  /** Folder where processes tell each other which prepared namespace they claim; else there is one that does. */
+  readonly claims?: string | undefined
   readonly prepared: number
   /** MiB that tasks may reserve together, and how many tasks there may be; else what the engine can hold. */
   readonly memory?: number | undefined
@@ -107,6 +109,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           dockerSocket: env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
           agentSocket: need('SLIPWAY_AGENT_SOCKET'),
           installation: need('SLIPWAY_INSTALLATION'),
+          claims: env.SLIPWAY_CLAIMS || undefined,
           prepared: Number(env.SLIPWAY_PREPARED || 48),
           memory: numberIn(env.SLIPWAY_MEMORY),
           maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),

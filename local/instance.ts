@@ -63,6 +63,7 @@ export async function startInstance(
     SLIPWAY_KEYS: settings.keys,
     SLIPWAY_CAPACITY: settings.capacity,
     SLIPWAY_INSTALLATION: settings.installation,
+    SLIPWAY_CLAIMS: join(data, 'claims'),
     SLIPWAY_DOCKER_SOCKET: socket ?? '',
     SLIPWAY_AGENT_SOCKET: agentSocket,
     SLIPWAY_CONTROL_SOCKET: controlSocket,

@@ -26,6 +26,8 @@ export interface AgentOptions {
   readonly installation: string
   /** Where the agent answers. */
   readonly agentSocket: string
+  /** Folder where it and the drivers tell each other which prepared namespace they claim. */
+  readonly claims: string
   /** How many namespaces to keep prepared. */
   readonly prepared: number
   /** "Something moved, look again": may come twice, and may come for nothing. */
@@ -60,7 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const over = new AbortController()
   const engine = await patientConnect(options.dockerSocket, log)
   const pulls = pullsOf(engine, options.hint, log)
-  const pool = keepPrepared(engine, installation, options.prepared, over.signal, log)
+  const pool = keepPrepared(engine, installation, options.prepared, options.claims, over.signal, log)
   const leaving: Leaving = new Set()
   const waiting = waitingFor(options.hint)
   const { logs } = options

@@ -30,6 +30,7 @@ const agent = await startAgent({
   dockerSocket,
   installation: need('SLIPWAY_INSTALLATION'),
   agentSocket: need('SLIPWAY_AGENT_SOCKET'),
+  claims: need('SLIPWAY_CLAIMS'),
   prepared: Number(process.env.SLIPWAY_PREPARED || 48),
   hint: hintsTo(queue, log),
   log,

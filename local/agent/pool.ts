@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { claimsIn, sweepClaims } from '../../infra/capacity/docker/claims.ts'
 import { type Engine, unless, wordsOf } from '../../infra/capacity/docker/engine.ts'
-import { listPrepared, prepareNamespace } from '../../infra/capacity/docker/namespace.ts'
+import { listPrepared, type Prepared, prepareNamespace } from '../../infra/capacity/docker/namespace.ts'
 import type { Log } from '../../infra/log.ts'
 
 /** So long after the last launch preparing goes on: a burst has the engine to itself. */
@@ -27,9 +28,12 @@ export function keepPrepared(
   engine: Engine,
   installation: string,
   size: number,
+  /** Folder of the claims on them. */
+  claimed: string,
   signal: AbortSignal,
   log: Log,
 ): PreparedPool {
+  const claims = claimsIn(claimed)
   let count = 0
   let counted = 0
   let lastLaunch = 0
@@ -43,12 +47,16 @@ export function keepPrepared(
       bad.map((c) => unless([404, 409], engine.docker.getContainer(c.id).remove({ force: true }))),
     )
     const surplus = found.filter((c) => c.running).slice(size)
-    // By name: one that has been claimed meanwhile has lost it.
-    await Promise.all(
-      surplus.map((c) => unless([404, 409], engine.docker.getContainer(c.name).remove({ force: true }))),
-    )
+    await Promise.all(surplus.map((c) => claims.take(c.id) && removed(c)))
+    sweepClaims(claimed, at)
     count = found.length - bad.length - surplus.length
     counted = at
+  }
+
+  /** By name: one that has been claimed meanwhile has lost it. */
+  async function removed({ id, name }: Prepared): Promise<void> {
+    await unless([404, 409], engine.docker.getContainer(name).remove({ force: true }))
+    claims.release(id)
   }
 
   async function turn(): Promise<number> {

@@ -56,13 +56,15 @@ describe.skipIf('reason' in found)(
     const docker = new Docker({ socketPath: socket, version: 'v1.41' })
     const agents: Agent[] = []
     const hints: TaskName[] = []
-    const capacity = dockerCapacity({ dockerSocket: socket, installation, agentSocket })
+    const claims = join(folder, 'claims')
+    const capacity = dockerCapacity({ dockerSocket: socket, installation, agentSocket, claims })
 
     async function start(more: Partial<AgentOptions> = {}): Promise<Agent> {
       const agent = await startAgent({
         dockerSocket: socket,
         installation,
         agentSocket,
+        claims,
         prepared: 0,
         hint: (task) => hints.push(task),
         log: logAt('error'),

@@ -23,7 +23,8 @@ import { eventually } from '../support/slipway.ts'
 const found = await engineOrReason()
 const installation = randomBytes(4).toString('hex')
 const socket = 'socket' in found ? found.socket : ''
-const open = () => dockerCapacity({ dockerSocket: socket, installation })
+const claims = mkdtempSync(join(tmpdir(), 'slipway-claims-'))
+const open = () => dockerCapacity({ dockerSocket: socket, installation, claims })
 
 describe.skipIf('reason' in found)(
   `on a Docker Engine${'reason' in found ? ` (skipped: ${found.reason})` : ''}`,
@@ -36,7 +37,10 @@ describe.skipIf('reason' in found)(
     describe('the docker driver', () => {
       const docker = new Docker({ socketPath: socket, version: 'v1.41' })
       beforeAll(() => ensureHelloImage(socket), 60_000)
-      afterAll(() => purge(installation, socket), 60_000)
+      afterAll(async () => {
+        rmSync(claims, { recursive: true })
+        await purge(installation, socket)
+      }, 60_000)
       const running = async (script: string, more = {}) => {
         const order = orderOf(newTask(), [shell(HELLO_IMAGE, script, more)])
         return { order, task: order.task, seen: await open().launch(order) }

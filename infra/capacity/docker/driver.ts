@@ -1,5 +1,6 @@
 import { type Capacity, type Observation, Unavailable } from '../../../domain/ports.ts'
 import { agentAt } from './agent-client.ts'
+import { claimsHere, claimsIn } from './claims.ts'
 import { connect, type Engine, isAway, statusOf, type TaskAddresses, wordsOf } from './engine.ts'
 import { type Ground, launch } from './launch.ts'
 import { listTasks } from './list.ts'
@@ -16,6 +17,8 @@ export interface DockerOptions {
   readonly installation: string
   /** The agent's Unix socket; without one nothing is pulled, and logs are not waited for. */
   readonly agentSocket?: string | undefined
+  /** Folder where processes that launch on this engine tell each other which prepared namespace they claim; without it there is one such process. */
+  readonly claims?: string | undefined
   /** MiB that tasks may reserve together, and how many there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
@@ -35,7 +38,8 @@ export function dockerCapacity(options: DockerOptions): Capacity {
   const { installation, taskEndpoint } = options
   const agent = options.agentSocket ? agentAt(options.agentSocket) : undefined
   const where = { account: options.account ?? '000000000000', region: options.region ?? 'us-east-1' }
-  const hints = { pool: emptyPool(), images: new Map(), room: unknownRoom(), claimed: new Map() }
+  const claims = options.claims ? claimsIn(options.claims) : claimsHere()
+  const hints = { pool: emptyPool(claims), images: new Map(), room: unknownRoom(), claimed: new Map() }
   const stopping: Stopping = new Set()
   const readings: Readings = new Map()
   const engine = connection(options)

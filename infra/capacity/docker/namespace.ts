@@ -1,6 +1,7 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import type { ContainerCreateOptions } from 'dockerode'
 import type { LaunchOrder } from '../../../domain/ports.ts'
+import type { Claims } from './claims.ts'
 import { ask, type Engine, statusOf, unless, wordsOf } from './engine.ts'
 import * as names from './naming.ts'
 import { ensurePauseImage, PAUSE_COMMAND, PAUSE_IMAGE } from './pause-image.ts'
@@ -163,18 +164,14 @@ export async function fence(engine: Engine, installation: string, taskId: string
 
 /** Names of prepared namespaces, as the engine last listed them: each a guess that its claim proves or disproves. */
 export interface Pool {
-  /**
-   * Names whose claim is under way. The engine finds a container before it waits for its turn to rename it, so
-   * two renames at once can both be told that they did it: one process never claims the same one twice.
-   */
-  readonly claiming: Set<string>
+  readonly claims: Claims
   /** Identifier by name. */
   readonly ready: Map<string, string>
   listing?: Promise<void> | undefined
   emptyUntil: number
 }
 
-export const emptyPool = (): Pool => ({ ready: new Map(), claiming: new Set(), emptyUntil: 0 })
+export const emptyPool = (claims: Claims): Pool => ({ claims, ready: new Map(), emptyUntil: 0 })
 
 export interface Prepared {
   readonly id: string
@@ -191,9 +188,7 @@ export async function listPrepared(engine: Engine, installation: string): Promis
 
 async function refill(engine: Engine, installation: string, pool: Pool): Promise<void> {
   if (Date.now() < pool.emptyUntil) return
-  // Asked before the list is made: a claim that ends meanwhile may still show under its old name.
-  const claiming = new Set(pool.claiming)
-  const found = (await listPrepared(engine, installation)).filter((c) => c.running && !claiming.has(c.name))
+  const found = (await listPrepared(engine, installation)).filter((c) => c.running)
   // Several processes claim from one pool: a random order keeps them off each other's choice.
   for (const c of found.sort(() => Math.random() - 0.5)) pool.ready.set(c.name, c.id)
   if (found.length === 0) pool.emptyUntil = Date.now() + 500
@@ -208,27 +203,46 @@ export async function claimNamespace(
 ): Promise<{ id: string } | 'taken' | 'none'> {
   const name = names.namespaceName(installation, taskId)
   for (let attempt = 0; attempt < 8; attempt++) {
-    if (pool.ready.size === 0) {
-      pool.listing ??= refill(engine, installation, pool).finally(() => {
-        pool.listing = undefined
-      })
-      await pool.listing
-    }
-    const [next] = pool.ready
+    const next = await nextPrepared(engine, installation, pool)
     if (next === undefined) return 'none'
-    const [ready, id] = next
-    pool.ready.delete(ready)
-    pool.claiming.add(ready)
-    try {
-      // By its name, not its identifier: one that has been claimed meanwhile has lost that name (404).
-      await ask(engine.docker.getContainer(ready).rename({ name }))
-      return { id }
-    } catch (error) {
-      if (statusOf(error) === 409) return 'taken'
-      if (statusOf(error) !== 404) throw error
-    } finally {
-      pool.claiming.delete(ready)
-    }
+    const renamed = await renameTo(name, engine, next)
+    // A call without an answer may still be carried out: then the claim is not let go.
+    pool.claims.release(next.id)
+    if (renamed === 'taken') return 'taken'
+    if (renamed) return { id: next.id }
   }
   return 'none'
+}
+
+/** One whose claim is taken. */
+async function nextPrepared(
+  engine: Engine,
+  installation: string,
+  pool: Pool,
+): Promise<Pick<Prepared, 'id' | 'name'> | undefined> {
+  if (pool.ready.size === 0) {
+    pool.listing ??= refill(engine, installation, pool).finally(() => {
+      pool.listing = undefined
+    })
+    await pool.listing
+  }
+  for (const [name, id] of pool.ready) {
+    pool.ready.delete(name)
+    if (pool.claims.take(id)) return { id, name }
+  }
+  return undefined
+}
+
+/** By the name it was prepared under, not its identifier: one that was claimed before has lost that name (404). */
+async function renameTo(
+  name: string,
+  { docker }: Engine,
+  prepared: Pick<Prepared, 'name'>,
+): Promise<boolean | 'taken'> {
+  try {
+    return await unless([404], docker.getContainer(prepared.name).rename({ name }))
+  } catch (error) {
+    if (statusOf(error) === 409) return 'taken'
+    throw error
+  }
 }
