@@ -4,11 +4,11 @@ import type { Capacity, Queue, QueueDepth, RefusedEvent, Store } from '../domain
 import type { Letter } from '../domain/schedules/run-look.ts'
 import { openCapacity } from '../infra/capacity/drivers.ts'
 import { type Config, readConfig } from '../infra/config.ts'
-import { dynamoStore } from '../infra/dynamo.ts'
 import { type Delivered, letterBox } from '../infra/letters.ts'
 import { type Log, logAt } from '../infra/log.ts'
 import { queueDepthIn } from '../infra/queue-depth.ts'
 import { eventQueue, sqsClient, sqsQueue } from '../infra/sqs.ts'
+import { openStore } from '../infra/store.ts'
 
 /** All that a handler works with. The simulation passes its own. */
 export interface Ports {
@@ -37,7 +37,7 @@ export async function openPorts(config: Config = readConfig()): Promise<Ports> {
   const client = sqsClient(config)
   const { runTaskQueueUrl } = config
   return {
-    store: dynamoStore(config),
+    store: openStore(config),
     queue: sqsQueue(config),
     letters: letterBox(config, client),
     ...(runTaskQueueUrl && { events: eventQueue(runTaskQueueUrl, client) }),

@@ -123,6 +123,7 @@ const leftOut = (name: string, factory: string) =>
 
 /** A function in AWS has no engine beside it, and nothing to simulate: such drivers stay out of its bundle. */
 const localDrivers: readonly Unused[] = [
+  { filter: /^\.\/sqlite\.ts$/, contents: leftOut('SQLite', 'sqliteStore') },
   { filter: /^\.\/docker\/index\.ts$/, contents: leftOut('docker', 'dockerCapacity') },
   { filter: /^\.\/simulated-client\.ts$/, contents: leftOut('simulated', 'simulatedAt') },
 ]

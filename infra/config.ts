@@ -51,6 +51,8 @@ export interface LocalConfig {
   /** Unix socket of the process that stands beside the functions: the engine's agent, or the simulated world. */
   readonly agentSocket: string
   readonly installation: string
+  /** The table; else it is DynamoDB, or what speaks its API. */
+  readonly tableFile?: string | undefined
   /** Folder where processes tell each other which prepared namespace they claim; else there is one that does. */
   readonly claims?: string | undefined
   readonly prepared: number
@@ -109,6 +111,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           dockerSocket: env.SLIPWAY_DOCKER_SOCKET || '/var/run/docker.sock',
           agentSocket: need('SLIPWAY_AGENT_SOCKET'),
           installation: need('SLIPWAY_INSTALLATION'),
+          tableFile: env.SLIPWAY_TABLE_FILE || undefined,
           claims: env.SLIPWAY_CLAIMS || undefined,
           prepared: Number(env.SLIPWAY_PREPARED || 48),
           memory: numberIn(env.SLIPWAY_MEMORY),

@@ -41,8 +41,9 @@ export async function startInstance(
   const port = await freePort(settings.port, patience)
   const endpoint = `http://127.0.0.1:${port}`
   const gatewayPort = await freePort(settings.gatewayPort, patience, 'SLIPWAY_GATEWAY_PORT')
-  const [table, queues, [socket, tasks]] = await Promise.all([
-    openTable(join(data, 'table')),
+  const tableFile = join(data, 'table.db')
+  const table = openTable(tableFile)
+  const [queues, [socket, tasks]] = await Promise.all([
     openQueues(join(data, 'queue'), { region, shownAs: `127.0.0.1:${port}` }),
     dockerSocket.then(
       async (found) =>
@@ -67,8 +68,7 @@ export async function startInstance(
     SLIPWAY_DOCKER_SOCKET: socket ?? '',
     SLIPWAY_AGENT_SOCKET: agentSocket,
     SLIPWAY_CONTROL_SOCKET: controlSocket,
-    SLIPWAY_TABLE: 'slipway',
-    SLIPWAY_TABLE_ENDPOINT: table.endpoint,
+    SLIPWAY_TABLE_FILE: tableFile,
     SLIPWAY_QUEUE_ENDPOINT: queues.endpoint,
     SLIPWAY_WAKE_QUEUE_URL: queues.url('slipway-local-wake'),
     SLIPWAY_RUN_TASK_QUEUE_URL: queues.url('slipway-local-run-task'),
@@ -92,7 +92,7 @@ export async function startInstance(
   const control = await openControl(controlSocket, async () => {
     await agent.stop()
     queues.reset()
-    await table.reset()
+    table.reset()
     for (const file of ['logs.db', 'logs.db-wal', 'logs.db-shm']) rmSync(join(data, file), { force: true })
     const purged = await beside.purge()
     agent.start()
@@ -116,7 +116,7 @@ export async function startInstance(
       await agent.stop()
       control.close()
       await queues.close()
-      await table.close()
+      table.close()
       await beside.purgeIdle()
     },
     kill() {

@@ -1,9 +1,9 @@
 import { listen, openFront } from '../../functions/gateway/front.ts'
 import { openGateway } from '../../functions/gateway/gateway.ts'
 import { readConfig } from '../../infra/config.ts'
-import { dynamoStore } from '../../infra/dynamo.ts'
 import { logAt } from '../../infra/log.ts'
 import { sqsQueue } from '../../infra/sqs.ts'
+import { openStore } from '../../infra/store.ts'
 
 /** The gateway as a process of its own: `node local/gateway/main.ts`, configured by its environment. */
 const CLOSE_MS = 4_000
@@ -15,7 +15,7 @@ const isLoopback = (host: string): boolean =>
 const config = readConfig()
 const log = logAt(config.logLevel)
 const ports = {
-  store: dynamoStore(config),
+  store: openStore(config),
   queue: sqsQueue(config),
   now: Date.now,
   scope: { account: config.account, region: config.region },

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb'
 import {
   ChangeMessageVisibilityCommand,
   CreateQueueCommand,
@@ -15,7 +15,9 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { dynamoClient } from '../../infra/dynamo.ts'
+import type { Change } from '../../domain/decision.ts'
+import type { Store } from '../../domain/ports.ts'
+import { sqliteStore } from '../../infra/sqlite.ts'
 import { eventQueue } from '../../infra/sqs.ts'
 import { openQueues, ownQueues, type Queues } from '../../local/queue.ts'
 import { openTable } from '../../local/table.ts'
@@ -176,72 +178,76 @@ describe('the embedded queue', () => {
 })
 
 describe('the embedded table', () => {
-  const put = (sk: string, ttl?: number) =>
-    new PutItemCommand({
-      TableName: 'slipway',
-      Item: { pk: { S: 'p' }, sk: { S: sk }, ...(ttl !== undefined && { ttl: { N: String(ttl) } }) },
-    })
+  const at = { pk: 'p' }
+  const put = (sk: string, ttl?: number): Change => ({
+    key: { ...at, sk },
+    expect: 'absent',
+    record: sk,
+    ttl,
+  })
+  const keysIn = async (store: Store) =>
+    (await store.query({ ...at, limit: 10_000 })).items.map(({ key }) => key.sk)
 
-  test('keeps items when it is opened again, and deletes those past their ttl', async () => {
-    let table = await openTable(dir)
+  test('keeps records when it is opened again, and deletes those past their ttl', async () => {
+    const file = join(dir, 'table.db')
     const now = Date.now()
     const seconds = Math.floor(now / 1_000)
-    let db = dynamoClient({ endpoint: table.endpoint, region })
-    for (const item of [put('old', seconds - 1), put('new', seconds + 60), put('ever')]) await db.send(item)
-    await table.close()
+    let table = openTable(file)
+    const first = sqliteStore(file)
+    const old = Array.from({ length: 1_200 }, (_, n) => put(`old-${n}`, seconds - 1))
+    for (const change of [...old, put('new', seconds + 60), put('ever')]) await first.write(change)
+    table.close()
 
-    table = await openTable(dir)
-    db = dynamoClient({ endpoint: table.endpoint, region })
-    expect(await table.expire(now)).toBe(1)
-    const { Items } = await db.send(new ScanCommand({ TableName: 'slipway' }))
-    expect(Items?.map((item) => item.sk!.S).sort()).toEqual(['ever', 'new'])
-    await table.reset()
-    expect((await db.send(new ScanCommand({ TableName: 'slipway' }))).Items).toEqual([])
-    await table.close()
+    table = openTable(file)
+    const store = sqliteStore(file)
+    expect(table.expire(now)).toBe(1_200)
+    expect(await keysIn(store)).toEqual(['ever', 'new'])
+    table.reset()
+    expect(await keysIn(store)).toEqual([])
+    expect(await store.write(put('again'))).toBe('written')
+    table.close()
   })
 
-  test('answers rubbish calmly, and goes on when a client goes away in mid-request', async () => {
-    const table = await openTable(dir)
-    const headers = {
-      'content-type': 'application/x-amz-json-1.0',
-      'x-amz-date': '20261123T000000Z',
-      authorization:
-        'AWS4-HMAC-SHA256 Credential=a/b/c/dynamodb/aws4_request, SignedHeaders=host, Signature=b',
-    }
-    const bodies = [
-      '',
-      '{',
-      'null',
-      '[]',
-      '"x"',
-      '1',
-      '{"TableName":1}',
-      '{"TableName":"slipway","Key":null}',
-    ]
-    bodies.push(
-      '{"TableName":"slipway","Key":{"pk":null,"sk":{"S":1}}}',
-      '{"TableName":"slipway","Item":{"pk":[]}}',
-    )
-    for (const body of bodies)
-      for (const operation of ['GetItem', 'PutItem', 'Query', 'BatchGetItem', 'CreateTable', 'Nonsense']) {
-        const target = { 'x-amz-target': `DynamoDB_20120810.${operation}` }
-        const { status } = await fetch(table.endpoint, {
-          method: 'POST',
-          body,
-          headers: { ...headers, ...target },
-        })
-        expect(status, `${operation} ${body}`).toBe(400)
-      }
-    expect((await fetch(table.endpoint, { headers: { origin: 'http://evil.example' } })).status).toBe(403)
-    await new Promise<void>((resolve) => {
-      const socket = connect(Number(new URL(table.endpoint).port), '127.0.0.1', () => {
-        socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"Tab')
-        socket.destroy()
-      })
-      socket.on('close', () => resolve())
+  test('loses nothing that was acknowledged when a process that writes is killed', async () => {
+    const file = join(dir, 'table.db')
+    const table = openTable(file)
+    const writer = spawn(process.execPath, [
+      '--input-type=module-typescript',
+      '--eval',
+      `import { writeSync } from 'node:fs'
+       import { sqliteStore } from '${join(import.meta.dirname, '../../infra/sqlite.ts')}'
+       const store = sqliteStore('${file}')
+       for (let n = 0; ; n++) {
+         await store.write({ key: { pk: 'p', sk: String(n).padStart(9, '0') }, expect: 'absent', record: n })
+         writeSync(1, n + '\\n')
+       }`,
+    ])
+    let said = ''
+    writer.stdout.on('data', (chunk) => {
+      said += chunk
+      if (said.length > 20_000) writer.kill('SIGKILL')
     })
-    const db = dynamoClient({ endpoint: table.endpoint, region })
-    await db.send(put('still here'))
-    await table.close()
+    await new Promise((done) => writer.once('close', done))
+    const acknowledged = said.split('\n').slice(0, -1).length
+    const store = sqliteStore(file)
+    expect(acknowledged).toBeGreaterThan(1_000)
+    expect((await keysIn(store)).length).toBeGreaterThanOrEqual(Math.min(acknowledged, 10_000))
+    expect(await store.write(put('goes on'))).toBe('written')
+    table.close()
+  })
+
+  test('is not begun anew where the state of an earlier version lies', () => {
+    mkdirSync(join(dir, 'table'))
+    expect(() => openTable(join(dir, 'table.db'))).toThrow('holds the state of an earlier Slipway')
+  })
+
+  test('what would not fit into an item of DynamoDB is refused here too', async () => {
+    const file = join(dir, 'table.db')
+    const store = sqliteStore(file)
+    expect(await store.write(put('a'))).toBe('written')
+    await expect(
+      store.write({ ...put('b'), record: randomBytes(600_000).toString('base64') }),
+    ).rejects.toThrow('The table did not answer (write: the record is larger than an item may be)')
+    expect(await keysIn(store)).toEqual(['a'])
   })
 })

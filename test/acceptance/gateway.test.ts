@@ -28,13 +28,13 @@ import { type Gateway, openGateway } from '../../functions/gateway/gateway.ts'
 import { streaming } from '../../functions/gateway/streaming.ts'
 import { buildFunctions } from '../../infra/build.ts'
 import { dynamoStore } from '../../infra/dynamo.ts'
-import { openTable, type Table } from '../../local/table.ts'
+import { sqliteStore } from '../../infra/sqlite.ts'
+import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
 import { eventually, freePort } from '../support/slipway.ts'
 
 const scope = { account: '000000000000', region: 'us-east-1' }
 const BODY_BYTES = 200_000
 const dir = mkdtempSync(join(tmpdir(), 'slipway-gateway-'))
-let table: Table
 let store: Store
 let front: Front
 let gateway: Gateway
@@ -44,8 +44,7 @@ let wakes: string[] = []
 const toClose: (() => unknown)[] = []
 
 beforeAll(async () => {
-  table = await openTable(join(dir, 'table'))
-  store = dynamoStore({ table: 'slipway', region: scope.region, endpoint: table.endpoint })
+  store = sqliteStore(join(dir, 'table.db'))
   const guarded =
     <A extends unknown[], R>(ask: (...args: A) => Promise<R>) =>
     async (...args: A): Promise<R> => {
@@ -84,7 +83,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await front.close(1_000)
-  await table.close()
   rmSync(dir, { recursive: true, force: true })
 })
 afterEach(async () => {
@@ -108,7 +106,7 @@ async function task(name: string, answer: RequestListener | Server): Promise<Tar
 
 let services = 0
 /** A service of a test's own, in the table. */
-async function service(targets: Target[], more: Partial<Route> = {}) {
+async function service(targets: Target[], more: Partial<Route> = {}, table = store) {
   const route: Route = {
     service: `web-${services++}`,
     cluster: 'demo',
@@ -123,7 +121,7 @@ async function service(targets: Target[], more: Partial<Route> = {}) {
   let rev = 0
   const put = async (next: Partial<Route>) => {
     Object.assign(route, next)
-    expect(await store.write({ key, expect: rev || 'absent', record: route })).toBe('written')
+    expect(await table.write({ key, expect: rev || 'absent', record: route })).toBe('written')
     return ++rev
   }
   await put({})
@@ -835,23 +833,32 @@ test('there its errors are the same, an answer that breaks off breaks off, and W
   expect(JSON.parse(socket.text).error.code).toBe('NO_WEBSOCKET')
 })
 
-test('its bundle for AWS, which carries a third of undici, takes a request to a task and back', async () => {
-  const bundles = await buildFunctions('aws')
-  Object.assign(process.env, {
-    SLIPWAY_TABLE_ENDPOINT: table.endpoint,
-    SLIPWAY_QUEUE_ENDPOINT: table.endpoint,
-    SLIPWAY_WAKE_QUEUE_URL: `${table.endpoint}/wake`,
-    SLIPWAY_CAPACITY: 'fargate',
-    AWS_ACCESS_KEY_ID: 'local',
-    AWS_SECRET_ACCESS_KEY: 'local',
-  })
-  const { handler } = await import(bundles.find(({ name }) => name === 'gateway')!.file)
-  const { host } = await service([await task('a', echo)])
-  const stream = new PassThrough()
-  const chunks: string[] = []
-  stream.on('data', (chunk) => chunks.push(String(chunk)))
-  const headers = { host, 'content-type': 'text/plain' }
-  const http = { method: 'POST', sourceIp: '203.0.113.7' }
-  await handler({ rawPath: '/bundled', headers, requestContext: { http }, body: 'hello' }, stream)
-  expect(JSON.parse(chunks.join(''))).toMatchObject({ url: '/bundled', body: 'hello' })
-})
+const dynamo = await dynamoDbLocalOrReason()
+const unless = 'reason' in dynamo ? ` (skipped: ${dynamo.reason})` : ''
+test.skipIf('reason' in dynamo)(
+  `its bundle for AWS, which carries a third of undici, takes a request to a task and back${unless}`,
+  async () => {
+    const server = await openDynamoDbLocal('jars' in dynamo ? dynamo.jars : '')
+    toClose.push(() => server.close())
+    await server.createTable('slipway')
+    const bundles = await buildFunctions('aws')
+    Object.assign(process.env, {
+      SLIPWAY_TABLE_ENDPOINT: server.endpoint,
+      SLIPWAY_QUEUE_ENDPOINT: server.endpoint,
+      SLIPWAY_WAKE_QUEUE_URL: `${server.endpoint}/wake`,
+      SLIPWAY_CAPACITY: 'fargate',
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+    })
+    const { handler } = await import(bundles.find(({ name }) => name === 'gateway')!.file)
+    const table = dynamoStore({ table: 'slipway', region: scope.region, endpoint: server.endpoint })
+    const { host } = await service([await task('a', echo)], {}, table)
+    const stream = new PassThrough()
+    const chunks: string[] = []
+    stream.on('data', (chunk) => chunks.push(String(chunk)))
+    const headers = { host, 'content-type': 'text/plain' }
+    const http = { method: 'POST', sourceIp: '203.0.113.7' }
+    await handler({ rawPath: '/bundled', headers, requestContext: { http }, body: 'hello' }, stream)
+    expect(JSON.parse(chunks.join(''))).toMatchObject({ url: '/bundled', body: 'hello' })
+  },
+)

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { functionNames, repository } from '../../infra/build.ts'
 import { ownQueues } from '../../local/queue.ts'
-import { tableShape } from '../../local/table.ts'
+import { tableShape } from '../support/table-shape.ts'
 
 const run = promisify(execFile)
 const template = join(repository, '.serverless/cloudformation-template-update-stack.json')
@@ -141,7 +141,7 @@ describe('npm run package', () => {
     }
   })
 
-  test('the table is on demand, expires records, can be restored, and has the shape of the embedded one', () => {
+  test('the table is on demand, expires records, can be restored, and has the shape that the tests go by', () => {
     const { Properties } = resources.Table!
     expect(Properties).toMatchObject({
       ...tableShape,

@@ -5,12 +5,11 @@ import { GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { describe, test } from 'vitest'
 import type { Store } from '../../domain/ports.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
-import { openTable } from '../../local/table.ts'
+import { openDatabase, sqliteStore } from '../../infra/sqlite.ts'
 import { type Candidate, storeBehaves } from '../contract/store.ts'
 import { memoryStore } from '../simulation/store.ts'
 import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-local.ts'
 
-/** Behind either endpoint stands the same adapter, infra/dynamo: the suite is about what the engines make of it. */
 function candidateAt(endpoint: string, close: () => Promise<void>): Candidate {
   const where = { table: 'slipway', region: 'us-east-1', endpoint }
   const client = dynamoClient(where)
@@ -50,13 +49,20 @@ storeBehaves("in the simulation's memory", async () => {
   return { store, settle, ttlOf: async (key) => memory.ttlOf(key), close: async () => {} }
 })
 
-storeBehaves('on the embedded table', async () => {
+storeBehaves('in a file', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'slipway-table-'))
-  const table = await openTable(dir)
-  return candidateAt(table.endpoint, async () => {
-    await table.close()
-    rmSync(dir, { recursive: true, force: true })
-  })
+  const file = join(dir, 'table.db')
+  const db = openDatabase(file)
+  const ttl = db.prepare('SELECT ttl FROM records WHERE pk = ? AND sk = ?')
+  return {
+    store: sqliteStore(file),
+    settle: async () => {},
+    ttlOf: async ({ pk, sk }) => (ttl.get(pk, sk)?.ttl ?? undefined) as number | undefined,
+    async close() {
+      db.close()
+      rmSync(dir, { recursive: true })
+    },
+  }
 })
 
 const local = await dynamoDbLocalOrReason()

@@ -6,9 +6,8 @@ import { promisify } from 'node:util'
 import * as keys from '../../domain/keys.ts'
 import type { Route } from '../../domain/model.ts'
 import { repository } from '../../infra/build.ts'
-import { dynamoStore } from '../../infra/dynamo.ts'
+import { sqliteStore } from '../../infra/sqlite.ts'
 import { accepts } from '../../local/port.ts'
-import { openTable } from '../../local/table.ts'
 import { eventually, freePort } from '../support/slipway.ts'
 import { aligned, median, type Section } from './report.ts'
 
@@ -43,7 +42,7 @@ interface Measured {
 export async function gateway(): Promise<Section> {
   const dir = mkdtempSync(join(tmpdir(), 'slipway-bench-'))
   const children: ChildProcess[] = []
-  const table = await openTable(join(dir, 'table'))
+  const tableFile = join(dir, 'table.db')
   const start = (command: string, args: string[], env: Record<string, string> = {}) => {
     const child = spawn(command, args, {
       cwd: repository,
@@ -63,7 +62,7 @@ export async function gateway(): Promise<Section> {
     const nginxPid = start('nginx', ['-p', dir, '-e', join(dir, 'error.log'), '-c', join(dir, 'nginx.conf')])
 
     const gatewayPort = await freePort()
-    await putRoute(table.endpoint, targets)
+    await putRoute(tableFile, targets)
     const gatewayPid = start(process.execPath, ['local/gateway/main.ts'], {
       SLIPWAY_LOCAL: '1',
       SLIPWAY_CAPACITY: 'simulated',
@@ -71,8 +70,7 @@ export async function gateway(): Promise<Section> {
       SLIPWAY_INSTALLATION: 'bench',
       SLIPWAY_ACCOUNT: scope.account,
       SLIPWAY_REGION: scope.region,
-      SLIPWAY_TABLE: 'slipway',
-      SLIPWAY_TABLE_ENDPOINT: table.endpoint,
+      SLIPWAY_TABLE_FILE: tableFile,
       SLIPWAY_QUEUE_ENDPOINT: 'http://127.0.0.1:9',
       SLIPWAY_WAKE_QUEUE_URL: 'http://127.0.0.1:9/queue',
       SLIPWAY_GATEWAY_PORT: String(gatewayPort),
@@ -95,7 +93,6 @@ export async function gateway(): Promise<Section> {
     await Promise.all(
       children.map((child) => child.exitCode ?? new Promise((done) => child.once('exit', done))),
     )
-    await table.close()
     rmSync(dir, { recursive: true, force: true })
   }
 }
@@ -145,7 +142,7 @@ const nginxConf = (dir: string, port: number, targets: readonly number[]): strin
     }
   }`
 
-async function putRoute(endpoint: string, targets: readonly number[]): Promise<void> {
+async function putRoute(tableFile: string, targets: readonly number[]): Promise<void> {
   const record: Route = {
     service: 'web',
     cluster: 'demo',
@@ -155,8 +152,7 @@ async function putRoute(endpoint: string, targets: readonly number[]): Promise<v
     port: 80,
     targets: targets.map((port, n) => ({ task: `task-${n}`, host: '127.0.0.1', ports: { 80: port } })),
   }
-  const store = dynamoStore({ table: 'slipway', region: scope.region, endpoint })
-  await store.write({ key: keys.route(scope, 'demo', 'web'), expect: 'absent', record })
+  await sqliteStore(tableFile).write({ key: keys.route(scope, 'demo', 'web'), expect: 'absent', record })
 }
 
 const childrenOf = (pid: number): number[] =>

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb'
 import { dynamoClient } from '../../infra/dynamo.ts'
-import { tableShape } from '../../local/table.ts'
+import { tableShape } from './table-shape.ts'
 
 const run = promisify(execFile)
 /** 3.x wants a newer Java than Debian's, or does not resolve (facts: local stack 4). Its licence allows tests, not shipping. */
