@@ -84,8 +84,13 @@ async function vitest(project: string): Promise<void> {
   for (const { fullName } of skipped) console.log(styleText('yellow', `skipped: ${fullName}`))
   total.passed += report.numPassedTests
   total.failed += report.numFailedTests
-  // A file that could not even be loaded has no tests to count.
-  if (code !== 0 && report.numFailedTests === 0) total.failed++
+  if (code !== 0 && report.numFailedTests === 0) {
+    // A file that could not even be loaded, or something that failed where no test waited for it.
+    console.log(
+      styleText('red', `No test of ${project} failed, and yet something did: see its errors above.`),
+    )
+    total.failed++
+  }
   total.skipped += skipped.length
   const lacking = skipped.filter(
     (t) => /\b(docker|java)\b/i.test(t.fullName) && /skipped: no /i.test(t.fullName),

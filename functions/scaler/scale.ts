@@ -125,15 +125,20 @@ async function settle(key: Key, observed: Observation, began: number, look: Look
   let { known } = observed
   let spent = false
   const services: Promise<void>[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const looked = await carryOut(() => {
-      const observation = { ...observed, known, spent }
-      known = undefined
-      return lookAtTarget(key, observation, callOf(key, began, round, ports))
-    }, ports)
-    if (!looked.again) break
-    if (looked.spent && !spent && atService) services.push(atService())
-    spent ||= looked.spent ?? false
+  try {
+    for (let round = 0; round < ROUNDS; round++) {
+      const looked = await carryOut(() => {
+        const observation = { ...observed, known, spent }
+        known = undefined
+        return lookAtTarget(key, observation, callOf(key, began, round, ports))
+      }, ports)
+      if (!looked.again) break
+      if (looked.spent && !spent && atService) services.push(atService())
+      spent ||= looked.spent ?? false
+    }
+  } finally {
+    // Whatever ends this, nothing goes on after it unheard.
+    await Promise.allSettled(services)
   }
   await Promise.all(services)
 }
