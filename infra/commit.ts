@@ -20,7 +20,12 @@ export interface Committed {
  * Writes in order, each under its condition, then the effects (Law 3). Of a decision that lost a race in the middle those
  * effects are performed that wake what was written: whoever decides again finds it written, and wakes it no more.
  */
-export async function commit(decision: Decision<unknown>, { store, queue }: CommitPorts): Promise<Committed> {
+export async function commit(
+  decision: Decision<unknown>,
+  { store, queue }: CommitPorts,
+  /** Done beside the effects, once all that will be is written. */
+  beside: (written: readonly Change[]) => Promise<void> = async () => undefined,
+): Promise<Committed> {
   const written: Change[] = []
   const passed: Change[] = []
   const names = (changes: readonly Change[], { wake }: Effect) => changes.some((c) => isSame(c.key, wake.key))
@@ -38,8 +43,14 @@ export async function commit(decision: Decision<unknown>, { store, queue }: Comm
   return { stale: false, passed, written }
 
   async function perform(some: readonly Effect[]): Promise<void> {
-    if (some.length > 0) await queue.send(some)
+    await bothOf(some.length > 0 ? queue.send(some) : undefined, beside(written))
   }
+}
+
+/** Whatever becomes of one, the other is waited for. */
+async function bothOf(...two: (Promise<void> | undefined)[]): Promise<void> {
+  await Promise.allSettled(two)
+  await Promise.all(two)
 }
 
 /** Lost races before giving up. Each means that another writer won: eight in a row on one record is contention to report, not to hide. */

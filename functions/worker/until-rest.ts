@@ -15,8 +15,8 @@ export async function untilRest<L extends { readonly again: boolean }>(
   decide: (wake: Wake, call: Call) => Reading<Decision<L>>,
   { key, look }: Wake,
   ports: Ports,
-  /** Told of what each decision wrote. */
-  after: (written: readonly Change[]) => Promise<void> = async () => undefined,
+  /** Told of what each decision wrote, beside its effects. */
+  beside?: (written: readonly Change[]) => Promise<void>,
 ): Promise<L | undefined> {
   const { scope, queue, store } = ports
   const began = ports.clock(key.pk).now
@@ -27,8 +27,7 @@ export async function untilRest<L extends { readonly again: boolean }>(
     const moment = ports.clock(`${key.pk}/${key.sk}@${began}/${round}`)
     const call = { scope: { ...scope, caller: 'slipway' }, moment }
     const decision = await answerReads(decide({ key, look: mine }, call), store)
-    const { stale, written } = await commit(decision, ports)
-    await after(written)
+    const { stale, written } = await commit(decision, ports, beside)
     const own = written.find((change) => isSame(change.key, key))
     if (own) mine = own.expect === 'absent' ? 1 : own.expect + 1
     if (stale && ++lost >= ATTEMPTS) throw contended()
