@@ -16,6 +16,7 @@ interface Resource {
   readonly Properties: any
 }
 let resources: Record<string, Resource>
+let parameters: Record<string, { readonly NoEcho?: boolean; readonly AllowedPattern?: string }>
 let printed: string
 
 const ofType = (type: string) => Object.values(resources).filter((r) => r.Type === type)
@@ -27,7 +28,7 @@ beforeAll(async () => {
   const env = { PATH: process.env.PATH, HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true' }
   const { stdout } = await run(process.execPath, ['infra/package.ts'], { cwd: repository, env })
   printed = stdout
-  resources = JSON.parse(readFileSync(template, 'utf8')).Resources
+  ;({ Resources: resources, Parameters: parameters } = JSON.parse(readFileSync(template, 'utf8')))
 })
 
 describe('npm run package', () => {
@@ -131,9 +132,12 @@ describe('npm run package', () => {
       (name) => functionCalled(name).Properties.Environment.Variables.SLIPWAY_KEYS,
     )
     expect(knowing).toEqual(['api'])
-    expect(functionCalled('api').Properties.Environment.Variables.SLIPWAY_KEYS).toMatch(
-      /^{{resolve:secretsmanager:.*}}$/,
-    )
+    expect(functionCalled('api').Properties.Environment.Variables.SLIPWAY_KEYS).toEqual({ Ref: 'Keys' })
+    const { NoEcho, AllowedPattern } = parameters.Keys!
+    expect(NoEcho).toBe(true)
+    const taken = (keys: string) => new RegExp(`^(?:${AllowedPattern})$`).test(keys)
+    expect(['AKIA1:s3cret/+=', 'a:b,c:d'].map(taken)).toEqual([true, true])
+    expect(['', 'a', 'a:', ':b', 'a:b,', 'a:b c:d', 'a:b:c'].map(taken)).toEqual(Array(7).fill(false))
     for (const name of functionNames()) {
       const { Variables } = functionCalled(name).Properties.Environment
       expect(Variables).toMatchObject({ SLIPWAY_CAPACITY: 'fargate', SLIPWAY_TABLE: { Ref: 'Table' } })

@@ -105,7 +105,6 @@ export function monthOf(meter: Meter, pollers: number): Cost[] {
     line('invocations', invocations, prices.invocation, free.invocations),
     line('GB-seconds', gbSeconds, prices.gbSecond, free.gbSeconds),
     line('log GB', (invocations * assumed.logBytesPerInvocation) / 1e9, prices.logGb),
-    line("the secret with the callers' keys", 1, prices.secretMonth),
   ]
 }
 
@@ -167,11 +166,7 @@ function tell(measured: [string, Meter][]): string {
   )
   const totals = [bounded, unbounded].flatMap((pollers) => {
     const all = monthOf(last, pollers)
-    const rest = all.filter(({ what }) => !what.startsWith('the secret'))
-    return [
-      [`${pollers} pollers a queue`, totalOf(all).dollars, totalOf(all).withFreeTier],
-      [`${pollers} pollers a queue, without the secret`, totalOf(rest).dollars, totalOf(rest).withFreeTier],
-    ]
+    return [[`${pollers} pollers a queue`, totalOf(all).dollars, totalOf(all).withFreeTier]]
   })
   return [
     counted,

@@ -7,8 +7,6 @@ export const prices = {
   invocation: 0.2e-6,
   gbSecond: 0.0000133334,
   logGb: 0.5,
-  /** Secrets Manager, a month each. */
-  secretMonth: 0.4,
 } as const
 
 /** What an account has free each month; DynamoDB on demand has no units free. */
