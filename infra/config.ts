@@ -1,3 +1,5 @@
+import { type NumberSetting, numberSetting } from './numbers.ts'
+
 /** Everything a deployment decides, read once per process start from the environment; nothing else reads `process.env`. */
 export interface Config {
   readonly region: string
@@ -55,7 +57,6 @@ export interface LocalConfig {
   readonly tableFile?: string | undefined
   /** Folder where processes tell each other which prepared namespace they claim; else there is one that does. */
   readonly claims?: string | undefined
-  readonly prepared: number
   /** MiB that tasks may reserve together, and how many tasks there may be; else what the engine can hold. */
   readonly memory?: number | undefined
   readonly maxTasks?: number | undefined
@@ -74,7 +75,8 @@ export interface LocalConfig {
 }
 
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const scalingPeriodMs = amount(env, 'SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000
+  const number = (name: NumberSetting, otherwise: number) => numberSetting(env, name) ?? otherwise
+  const scalingPeriodMs = number('SLIPWAY_SCALING_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 10 : 60) * 1_000
   const need = (name: string): string => {
     const value = env[name]
     if (!value) throw new Error(`${name} is not set`)
@@ -91,19 +93,19 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     runTaskDlqUrl: env.SLIPWAY_RUN_TASK_DLQ_URL || undefined,
     capacity: need('SLIPWAY_CAPACITY'),
     keys: readKeys(env.SLIPWAY_KEYS ?? ''),
-    settleMs: Number(env.SLIPWAY_SETTLE_SECONDS || (env.SLIPWAY_LOCAL ? 2 : 40)) * 1_000,
+    settleMs: number('SLIPWAY_SETTLE_SECONDS', env.SLIPWAY_LOCAL ? 2 : 40) * 1_000,
     scalingPeriodMs,
-    queuePeriodMs: amount(env, 'SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 30) * 1_000,
+    queuePeriodMs: number('SLIPWAY_QUEUE_PERIOD_SECONDS', env.SLIPWAY_LOCAL ? 1 : 30) * 1_000,
     startS: env.SLIPWAY_LOCAL ? 1 : 25,
     logLevel: readLevel(env.SLIPWAY_LOG),
     gateway: {
       pollMs: env.SLIPWAY_LOCAL ? 250 : 1_000,
-      answerMs: amount(env, 'SLIPWAY_GATEWAY_TIMEOUT', 60) * 1_000,
+      answerMs: number('SLIPWAY_GATEWAY_TIMEOUT', 60) * 1_000,
       holdMs: 1_000,
-      wakeMs: amount(env, 'SLIPWAY_GATEWAY_WAKE_SECONDS', 60) * 1_000,
-      held: amount(env, 'SLIPWAY_GATEWAY_HELD', 1_000),
+      wakeMs: number('SLIPWAY_GATEWAY_WAKE_SECONDS', 60) * 1_000,
+      held: number('SLIPWAY_GATEWAY_HELD', 1_000),
       countMs: scalingPeriodMs,
-      bodyBytes: amount(env, 'SLIPWAY_GATEWAY_BODY_MB', 1_024) * 2 ** 20,
+      bodyBytes: number('SLIPWAY_GATEWAY_BODY_MB', 1_024) * 2 ** 20,
     },
     local: env.SLIPWAY_LOCAL
       ? {
@@ -113,10 +115,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
           installation: need('SLIPWAY_INSTALLATION'),
           tableFile: env.SLIPWAY_TABLE_FILE || undefined,
           claims: env.SLIPWAY_CLAIMS || undefined,
-          prepared: Number(env.SLIPWAY_PREPARED || 48),
-          memory: numberIn(env.SLIPWAY_MEMORY),
-          maxTasks: numberIn(env.SLIPWAY_MAX_TASKS),
-          cpu: numberIn(env.SLIPWAY_CPU),
+          memory: numberSetting(env, 'SLIPWAY_MEMORY'),
+          maxTasks: numberSetting(env, 'SLIPWAY_MAX_TASKS'),
+          cpu: numberSetting(env, 'SLIPWAY_CPU'),
           taskAddresses: addressesIn(env.SLIPWAY_TASK_ADDRESSES),
           taskEndpoint: env.SLIPWAY_TASK_ENDPOINT || undefined,
           sqsDoor: env.SLIPWAY_DOOR_SQS || undefined,
@@ -127,17 +128,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
 }
 
-const numberIn = (text: string | undefined): number | undefined => (text ? Number(text) : undefined)
-
 const addressesIn = (text: string | undefined): LocalConfig['taskAddresses'] =>
   text === 'own' || text === 'published' ? text : undefined
-
-function amount(env: NodeJS.ProcessEnv, name: string, otherwise: number): number {
-  const value = Number(env[name] || otherwise)
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`${name} is ${env[name]}, and has to be a whole number from 1.`)
-  return value
-}
 
 function readKeys(text: string): Map<string, { secret: string }> {
   const pairs = text

@@ -16,10 +16,10 @@ const SCHEMA = `
     doc TEXT NOT NULL,
     lpk TEXT,
     lsk TEXT,
-    due INTEGER,
-    ttl INTEGER,
+    due REAL,
+    ttl REAL,
     PRIMARY KEY (pk, sk)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE INDEX IF NOT EXISTS list ON records (lpk, lsk, due) WHERE lpk IS NOT NULL;
   CREATE INDEX IF NOT EXISTS expiry ON records (ttl) WHERE ttl IS NOT NULL`
 

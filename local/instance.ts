@@ -91,11 +91,15 @@ export async function startInstance(
   })
   const control = await openControl(controlSocket, async () => {
     await agent.stop()
-    queues.reset()
-    table.reset()
-    for (const file of ['logs.db', 'logs.db-wal', 'logs.db-shm']) rmSync(join(data, file), { force: true })
-    const purged = await beside.purge()
-    agent.start()
+    let purged: { removed: number }
+    try {
+      queues.reset()
+      table.reset()
+      for (const file of ['logs.db', 'logs.db-wal', 'logs.db-shm']) rmSync(join(data, file), { force: true })
+      purged = await beside.purge()
+    } finally {
+      agent.start()
+    }
     await answers(agent, () => askJson({ socketPath: agentSocket, path: '/health' }))
     return purged
   })

@@ -45,12 +45,11 @@ export function keepRunning(options: ProcessOptions): Kept {
     const began = Date.now()
     const mine = launch(options)
     child = mine
-    mine.once('exit', (code, signal) => {
+    const died = (how: string) => {
       if (!wanted || child !== mine) return
       const well = Date.now() - began >= WELL_MS
       everWell ||= well
       deaths = well ? 1 : deaths + 1
-      const how = signal ? `was ended by ${signal}` : `ended with exit code ${code}`
       if (!everWell && deaths >= GIVE_UP_AT_START)
         return failed.reject(new Error(`The ${options.name} ${how}, ${deaths} times in a row.`))
       const wait = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (deaths - 1))
@@ -58,6 +57,13 @@ export function keepRunning(options: ProcessOptions): Kept {
       pause = setTimeout(() => {
         Promise.resolve(options.onDeath?.()).then(start, failed.reject)
       }, wait)
+    }
+    mine.once('exit', (code, signal) =>
+      died(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
+    )
+    // Of one that could not be started nothing else is heard.
+    mine.on('error', (error) => {
+      if (mine.pid === undefined) died(`could not be started (${error.message})`)
     })
   }
 
@@ -91,7 +97,8 @@ function launch({ args, env }: ProcessOptions): ChildProcess {
 }
 
 function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+    return Promise.resolve()
   return new Promise((resolve) => {
     const hard = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     child.once('exit', () => {

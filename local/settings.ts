@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { rateIn } from '../infra/capacity/launch-rate.ts'
+import { checkNumbers } from '../infra/numbers.ts'
 
 /** What this machine's instance is started with. */
 export interface Settings {
@@ -30,7 +31,7 @@ export const variables = `
   SLIPWAY_ACCOUNT          account in ARNs, twelve digits (000000000000)
   SLIPWAY_KEYS             access keys, id:secret with commas between (test:test)
   SLIPWAY_CAPACITY         where containers run: docker, or simulated (docker)
-  SLIPWAY_PREPARED         network namespaces kept ready for tasks to come
+  SLIPWAY_PREPARED         network namespaces kept ready for tasks to come (48)
   SLIPWAY_MEMORY           MiB that tasks may reserve together (nine tenths of the engine's; simulated: no limit)
   SLIPWAY_CPU              CPU units that tasks may reserve together, 1024 for one CPU (4096 for each of the engine's;
                            simulated: no limit)
@@ -47,11 +48,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const account = env.SLIPWAY_ACCOUNT || '000000000000'
   if (!/^\d{12}$/.test(account))
     throw new Error(`SLIPWAY_ACCOUNT is ${account}, and an account has twelve digits.`)
-  for (const name of ['SLIPWAY_MEMORY', 'SLIPWAY_CPU', 'SLIPWAY_MAX_TASKS']) {
-    const value = env[name]
-    if (value && !/^[1-9]\d*$/.test(value))
-      throw new Error(`${name} is ${value}, and it is a whole number from 1.`)
-  }
+  checkNumbers(env)
   const rate = env.SLIPWAY_SIMULATED_RATE
   if (rate && !rateIn(rate))
     throw new Error(

@@ -6,7 +6,7 @@ import { LOG_BYTES, openDatabase } from '../infra/sqlite.ts'
 export interface Table {
   /** Deletes what is past its `ttl`, as DynamoDB does by itself; answers how many. */
   expire(now: number): number
-  /** Forgets everything. */
+  /** Forgets everything; nothing of it is left in the file. */
   reset(): void
   close(): void
 }
@@ -14,7 +14,8 @@ export interface Table {
 const EXPIRY_EVERY_MS = 5 * 60_000
 /** Deleted in one go, while writers wait. */
 const EXPIRED_AT_ONCE = 500
-const MERGE_EVERY_MS = 1_000
+const MERGE_EVERY_MS = 250
+const LONGEST_LOG_BYTES = 16 * LOG_BYTES
 
 export function openTable(file: string): Table {
   const data = dirname(file)
@@ -25,7 +26,7 @@ export function openTable(file: string): Table {
     )
   const db = openDatabase(file)
   const expired = db.prepare(
-    'DELETE FROM records WHERE (pk, sk) IN (SELECT pk, sk FROM records WHERE ttl < ? LIMIT ?)',
+    'DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE ttl < ? LIMIT ?)',
   )
   const expire = (now: number): number => {
     let deleted = 0
@@ -37,13 +38,15 @@ export function openTable(file: string): Table {
   }
   const merge = () => {
     const { size } = statSync(`${file}-wal`, { throwIfNoEntry: false }) ?? { size: 0 }
-    if (size > LOG_BYTES) db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    // The log begins anew only where a merge meets its end; while writes keep coming, one of them has to wait for that.
+    if (size > LOG_BYTES)
+      db.exec(`PRAGMA wal_checkpoint(${size > LONGEST_LOG_BYTES ? 'RESTART' : 'PASSIVE'})`)
   }
   const timers = [repeated('Expired records stay for now', EXPIRY_EVERY_MS, () => expire(Date.now()))]
   timers.push(repeated('The log of the table could not be merged', MERGE_EVERY_MS, merge))
   return {
     expire,
-    reset: () => db.exec('DELETE FROM records'),
+    reset: () => db.exec('DELETE FROM records; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'),
     close() {
       for (const timer of timers) clearInterval(timer)
       db.close()

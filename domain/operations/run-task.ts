@@ -132,6 +132,7 @@ function asTask(
   line: InLine | undefined,
   run: Key | undefined,
 ): Task {
+  const size = sizeOf(input, definition)
   return newTask(
     {
       id,
@@ -139,13 +140,13 @@ function asTask(
       cluster: token.cluster,
       createdAt: token.createdAt,
       ...launchOn(input, definition),
-      ...sizeOf(input, definition),
+      ...size,
       ...wishesIn(input.tags, definition.tags),
       line,
       group: input.group,
       startedBy: input.startedBy,
       tags: tagsOf(input, definition, token.cluster),
-      overrides: input.overrides,
+      overrides: sizedAs(size, input.overrides),
       network: input.networkConfiguration,
       platformVersion:
         input.platformVersion && input.platformVersion !== 'LATEST' ? input.platformVersion : undefined,
@@ -153,6 +154,10 @@ function asTask(
     definition,
   )
 }
+
+/** `2 GB` is stored as `2048`, which is what a driver reads (facts: ECS 4.1). */
+const sizedAs = ({ cpu, memory }: Pick<Task, 'cpu' | 'memory'>, overrides: Task['overrides']) =>
+  overrides && { ...overrides, ...(overrides.cpu && { cpu }), ...(overrides.memory && { memory }) }
 
 /** The request's tags win over the definition's (facts: ECS 2.3, 3.2). */
 function tagsOf(input: RunTaskRequest, definition: TaskDefinitionRecord, cluster: string): Tag[] {

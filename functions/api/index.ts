@@ -2,12 +2,11 @@ import type { Context } from 'aws-lambda'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { canRun } from '../../infra/capacity/drivers.ts'
 import { readConfig } from '../../infra/config.ts'
+import { once } from '../../infra/once.ts'
 import { openPorts } from '../ports.ts'
 import { app } from './app.ts'
 
-let opened: Promise<ReturnType<typeof handle>> | undefined
-
-async function open() {
+const open = once(async () => {
   const config = readConfig()
   const { local } = config
   return handle(
@@ -25,9 +24,8 @@ async function open() {
         : `Slipway has no driver for the capacity '${config.capacity}' yet.`,
     }),
   )
-}
+})
 
 export async function handler(event: LambdaEvent, context: Context) {
-  opened ??= open()
-  return (await opened)(event, context)
+  return (await open())(event, context)
 }

@@ -3,6 +3,7 @@ import { letterOfTarget, letterTo, type Refused } from '../../domain/rules/lette
 import type { Letter } from '../../domain/schedules/run-look.ts'
 import { readConfig } from '../../infra/config.ts'
 import type { Delivered } from '../../infra/letters.ts'
+import { once } from '../../infra/once.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { severalAtOnce } from '../several.ts'
 import { type RunTaskMessage, takeMessage } from './take.ts'
@@ -14,18 +15,15 @@ interface Open {
 
 const LETTERS_AT_ONCE = 8
 
-let opened: Promise<Open> | undefined
-
-async function open(): Promise<Open> {
+const open = once(async (): Promise<Open> => {
   const config = readConfig()
   if (!config.runTaskDlqUrl) throw new Error('SLIPWAY_RUN_TASK_DLQ_URL is not set')
   return { ports: await openPorts(config), deadLetterUrl: config.runTaskDlqUrl }
-}
+})
 
 /** Requests and events from the queue. A message is deleted by the caller only once what it asks for is stored (Law 8). */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
-  opened ??= open()
-  const { ports, deadLetterUrl } = await opened
+  const { ports, deadLetterUrl } = await open()
   const outcomes = await Promise.all(
     event.Records.map(async ({ messageId, body }) => {
       const message = { messageId, body }

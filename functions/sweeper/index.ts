@@ -1,12 +1,12 @@
-import { openPorts, type Ports } from '../ports.ts'
+import { once } from '../../infra/once.ts'
+import { openPorts } from '../ports.ts'
 import { sweep } from './sweep.ts'
 
-let opened: Promise<Ports> | undefined
+const open = once(() => openPorts())
 
 /** Each minute, and at the start of a machine. */
 export async function handler(): Promise<void> {
-  opened ??= openPorts()
-  const ports = await opened
+  const ports = await open()
   const swept = await sweep(ports)
   ports.log('debug', 'Swept', { ...swept })
 }

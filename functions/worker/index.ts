@@ -6,6 +6,7 @@ import type { Task } from '../../domain/model.ts'
 import type { Call } from '../../domain/operations/call.ts'
 import { lookAtSchedule } from '../../domain/schedules/look.ts'
 import { lookAtService } from '../../domain/service-look.ts'
+import { once } from '../../infra/once.ts'
 import { parseWake } from '../../infra/sqs.ts'
 import { openPorts, type Ports } from '../ports.ts'
 import { lookAtScaling, watchQueues } from '../scaler/watch.ts'
@@ -15,12 +16,11 @@ import { lookAtRun } from './look-run.ts'
 import { lookAtStandby } from './look-standby.ts'
 import { untilRest } from './until-rest.ts'
 
-let opened: Promise<Ports> | undefined
+const open = once(() => openPorts())
 
 /** Wakes from the queue. Messages that fail come again by themselves; the others are deleted by the caller. */
 export async function handler(event: SQSEvent): Promise<SQSBatchResponse> {
-  opened ??= openPorts()
-  const ports = await opened
+  const ports = await open()
   const batch = Map.groupBy(event.Records, ({ body }) => body)
   const failed = await Promise.all([...batch].map(([body, records]) => lookAt(body, records, ports)))
   return { batchItemFailures: failed.flat().map(({ messageId }) => ({ itemIdentifier: messageId })) }

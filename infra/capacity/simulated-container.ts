@@ -32,14 +32,14 @@ export function begin(
   now: number,
   warm: boolean,
 ): Body {
-  const ms = milliseconds(says('SIMULATED_SECONDS')) ?? NEVER
+  const ms = milliseconds(says, 'SIMULATED_SECONDS') ?? NEVER
   return {
     definition,
     says,
     runtimeId: `simulated-${number}`,
     startedAt: now,
     endsAt: now + ms,
-    exitCode: Number(says('SIMULATED_EXIT_CODE') ?? 0),
+    exitCode: numberSaid(says, 'SIMULATED_EXIT_CODE') ?? 0,
     warm,
     frozenMs: 0,
   }
@@ -61,7 +61,7 @@ export function thaw(body: Body, now: number): void {
 
 /** SIGTERM, and SIGKILL when it does not listen; signalled again it ends no later. */
 export function signal(body: Body, now: number): void {
-  const needs = milliseconds(body.says('SIMULATED_STOP_SECONDS')) ?? 0
+  const needs = milliseconds(body.says, 'SIMULATED_STOP_SECONDS') ?? 0
   const grace = (body.definition.stopTimeout ?? GRACE_S) * 1_000
   const endsAt = now + Math.min(needs, grace)
   if (endsAt >= body.endsAt) return
@@ -72,7 +72,7 @@ export function signal(body: Body, now: number): void {
 export function seenOf(body: Body, now: number): SeenContainer {
   const { definition, says, runtimeId, startedAt, endsAt, exitCode, reason } = body
   const name = definition.name ?? ''
-  const failure = says('SIMULATED_START_FAILURE')
+  const failure = says('SIMULATED_START_FAILURE') ?? nonsense(says)
   if (failure !== undefined) return { name, state: 'failed', runtimeId, reason: failure }
   if (now >= endsAt)
     return { name, state: 'exited', runtimeId, exitCode, reason, startedAt, finishedAt: endsAt }
@@ -81,7 +81,7 @@ export function seenOf(body: Body, now: number): SeenContainer {
 }
 
 function healthOf({ definition, says, startedAt, frozenMs }: Body, now: number): Health {
-  const after = (name: string) => now >= startedAt + frozenMs + (milliseconds(says(name)) ?? NEVER)
+  const after = (name: NumberSaid) => now >= startedAt + frozenMs + (milliseconds(says, name) ?? NEVER)
   if (!definition.healthCheck) return 'UNKNOWN'
   if (after('SIMULATED_UNHEALTHY_SECONDS')) return 'UNHEALTHY'
   return after('SIMULATED_HEALTHY_SECONDS') ? 'HEALTHY' : 'UNKNOWN'
@@ -89,8 +89,8 @@ function healthOf({ definition, says, startedAt, frozenMs }: Body, now: number):
 
 /** When it is seen to move by itself: its end, and what its health check says. */
 export function movesOf({ definition, says, startedAt, endsAt, frozenMs }: Body): number[] {
-  const checks = definition.healthCheck ? ['SIMULATED_HEALTHY_SECONDS', 'SIMULATED_UNHEALTHY_SECONDS'] : []
-  return [endsAt, ...checks.map((name) => startedAt + frozenMs + (milliseconds(says(name)) ?? NEVER))]
+  const checks = definition.healthCheck ? HEALTH : []
+  return [endsAt, ...checks.map((name) => startedAt + frozenMs + (milliseconds(says, name) ?? NEVER))]
 }
 
 export const containersOf = (order: LaunchOrder) => order.definition.containerDefinitions ?? []
@@ -103,5 +103,29 @@ export function saysOf(order: LaunchOrder, container: ContainerDefinition): Says
   return (name) => environment.get(name)
 }
 
-export const milliseconds = (seconds: string | undefined): number | undefined =>
-  seconds === undefined ? undefined : Number(seconds) * 1_000
+const HEALTH = ['SIMULATED_HEALTHY_SECONDS', 'SIMULATED_UNHEALTHY_SECONDS'] as const
+const NUMBERS = [
+  'SIMULATED_SECONDS',
+  'SIMULATED_STOP_SECONDS',
+  'SIMULATED_PULL_SECONDS',
+  'SIMULATED_EXIT_CODE',
+  ...HEALTH,
+] as const
+type NumberSaid = (typeof NUMBERS)[number]
+
+/** What is no number counts as not said. */
+function numberSaid(says: Says, name: NumberSaid): number | undefined {
+  const value = Number(says(name) ?? Number.NaN)
+  return Number.isFinite(value) && value >= 0 ? value : undefined
+}
+
+export function milliseconds(says: Says, name: NumberSaid): number | undefined {
+  const seconds = numberSaid(says, name)
+  return seconds && seconds * 1_000
+}
+
+/** Why a container that says nonsense does not start. */
+function nonsense(says: Says): string | undefined {
+  const wrong = NUMBERS.find((name) => says(name) !== undefined && numberSaid(says, name) === undefined)
+  return wrong && `${wrong} is ${says(wrong)}, and it is a number from 0`
+}

@@ -163,7 +163,7 @@ function take(ground: Ground, order: LaunchOrder, now: number, quota: Quota): Pl
   if (why !== undefined)
     return { sees: 'waiting', phase: 'queued', why, ...(isAlone(order, quota) && { alone: true as const }) }
   if (quota.rate) ground.bucket = takeOne(ground.bucket, quota.rate, now)
-  const pullMs = Math.max(0, ...says.map((say) => milliseconds(say('SIMULATED_PULL_SECONDS')) ?? 0))
+  const pullMs = Math.max(0, ...says.map((say) => milliseconds(say, 'SIMULATED_PULL_SECONDS') ?? 0))
   const number = ++ground.made
   const place: Place = {
     order,

@@ -1,4 +1,5 @@
 import { type Log, logAt } from '../../infra/log.ts'
+import { numberSetting } from '../../infra/numbers.ts'
 import { sqsQueue } from '../../infra/sqs.ts'
 import { openLogs } from '../logs/open.ts'
 import { startAgent } from './agent.ts'
@@ -31,7 +32,7 @@ const agent = await startAgent({
   installation: need('SLIPWAY_INSTALLATION'),
   agentSocket: need('SLIPWAY_AGENT_SOCKET'),
   claims: need('SLIPWAY_CLAIMS'),
-  prepared: Number(process.env.SLIPWAY_PREPARED || 48),
+  prepared: numberSetting(process.env, 'SLIPWAY_PREPARED') ?? 48,
   hint: hintsTo(queue, log),
   log,
   logs,

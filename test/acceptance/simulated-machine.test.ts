@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { mkdirSync, renameSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { CreateLogGroupCommand, DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
@@ -103,4 +105,17 @@ test('a reset forgets what is simulated', async () => {
   expect(await world('/starts')).toEqual({})
   await furnish()
   await reaches(await run('long'), 'RUNNING')
+}, 120_000)
+
+test('a reset that does not come to its end says so, and what stood beside the functions runs again', async () => {
+  const logs = join(it0.dataDir, 'logs.db')
+  const reset = () => fetch(`${it0.endpoint}/_slipway/reset`, { method: 'POST' })
+  renameSync(logs, `${logs}.kept`)
+  mkdirSync(logs)
+  const answer = await reset()
+  expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('Not all is forgotten')])
+  rmdirSync(logs)
+  expect(await eventually(async () => ((await reset()).ok ? 'done' : undefined))).toBe('done')
+  await furnish()
+  await reaches(await run('short'), 'STOPPED')
 }, 120_000)

@@ -4,6 +4,8 @@ import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { MESSAGE, runTask } from '../../domain/operations/run-task.ts'
 import { describeTasks, listTasks, stopTask } from '../../domain/operations/tasks.ts'
+import { taskLimits } from '../../infra/capacity/docker/spec.ts'
+import { reservedBy } from '../../infra/capacity/limits.ts'
 import { apply, decide, NOON, newCall, put, type Records, scope, settle } from './support.ts'
 
 const HOUR = 60 * 60_000
@@ -60,6 +62,7 @@ const refusal = (input: Partial<RunTaskRequest>) => {
     return `${(error as Error).name}: ${(error as Error).message}`
   }
 }
+const stored = (id: string) => records.get(`${keys.task(scope, id).pk}\ntask`)!.record as Task
 const taskCount = () => [...records.keys()].filter((key) => key.endsWith('\ntask')).length
 
 describe('RunTask', () => {
@@ -121,11 +124,16 @@ describe('RunTask', () => {
     ])
   })
 
-  it('stores an override’s size as ECS writes sizes', () => {
-    expect(run({ overrides: { cpu: '1 vCPU', memory: '2GB' } }).tasks![0]).toMatchObject({
-      cpu: '1024',
-      memory: '2048',
-    })
+  it('stores an override’s size as ECS writes sizes, and it is what the task reserves and may use', () => {
+    const [task] = run({ overrides: { cpu: '1 vCPU', memory: '2GB' } }).tasks!
+    const size = { cpu: '1024', memory: '2048' }
+    expect(task).toMatchObject({ ...size, overrides: size })
+    const id = task!.taskArn!.split('/').at(-1)!
+    const { overrides } = stored(id)
+    const order = { task: { arn: '', cluster: '', id }, definition: fargate, overrides, deadline: NOON }
+    expect(reservedBy(order)).toEqual({ cpu: 1_024, memory: 2_048 })
+    const engine = { sharedLimits: true, swapLimit: false, cpus: 2 }
+    expect(taskLimits(order, engine)).toMatchObject({ CpuQuota: 100_000, Memory: 2_048 * 2 ** 20 })
   })
 })
 

@@ -5,7 +5,7 @@ import type { ContainerDefinition } from '@aws-sdk/client-ecs'
 import { describe, expect, test } from 'vitest'
 import type { LaunchOrder } from '../../domain/ports.ts'
 import { rateIn, tokensIn } from '../../infra/capacity/launch-rate.ts'
-import { emptyGround, launch, movesAfter, remove, stop } from '../../infra/capacity/simulated.ts'
+import { emptyGround, launch, movesAfter, observe, remove, stop } from '../../infra/capacity/simulated.ts'
 import { isOver, type Quota } from '../../infra/capacity/simulated-room.ts'
 import { openWorld } from '../../local/simulated/world.ts'
 
@@ -55,6 +55,21 @@ describe('who found no room', () => {
       rmSync(data, { recursive: true })
     }
   })
+})
+
+describe('a container that says nonsense', () => {
+  test.each(['SECONDS', 'STOP_SECONDS', 'EXIT_CODE', 'HEALTHY_SECONDS'])(
+    'of its %s does not start, says why, and can be stopped',
+    (name) => {
+      const { ground, run, now } = capacity({})
+      expect(run('a', says({ [name]: '5s' }))).toBe('present')
+      const reason = `SIMULATED_${name} is 5s, and it is a number from 0`
+      const failed = { sees: 'present', containers: [{ state: 'failed', reason }] }
+      expect(observe(ground, 'a', now)).toMatchObject(failed)
+      stop(ground, 'a', now)
+      expect(observe(ground, 'a', now + 60_000)).toMatchObject(failed)
+    },
+  )
 })
 
 describe('how many tasks there may be', () => {

@@ -1,4 +1,5 @@
 import { type Capacity, type Observation, Unavailable } from '../../../domain/ports.ts'
+import { once } from '../../once.ts'
 import { agentAt } from './agent-client.ts'
 import { claimsHere, claimsIn } from './claims.ts'
 import { connect, type Engine, isAway, statusOf, type TaskAddresses, wordsOf } from './engine.ts'
@@ -80,14 +81,7 @@ async function answered<T>({ dockerSocket }: DockerOptions, what: string, ask: (
 
 /** Connects once; a connection that failed is tried again by the next call. */
 function connection({ dockerSocket, taskAddresses }: DockerOptions): () => Promise<Engine> {
-  let known: Promise<Engine> | undefined
-  return () => {
-    known ??= connect(dockerSocket, taskAddresses).catch((error) => {
-      known = undefined
-      throw error
-    })
-    return known
-  }
+  return once(() => connect(dockerSocket, taskAddresses))
 }
 
 /** An engine that is away, or fails without saying why this task, is an observation; a fault of ours is thrown. */
