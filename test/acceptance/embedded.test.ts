@@ -241,6 +241,15 @@ describe('the embedded table', () => {
     table.close()
   })
 
+  test('who reads much lets others have their turn', async () => {
+    const store = sqliteStore(join(dir, 'table.db'))
+    let turns = 0
+    const other = setInterval(() => turns++, 0)
+    for (let n = 0; n < 2_000; n++) await store.get([put('a').key])
+    clearInterval(other)
+    expect(turns).toBeGreaterThan(1)
+  })
+
   test('what was forgotten is in no file any more', async () => {
     const file = join(dir, 'table.db')
     const table = openTable(file)
