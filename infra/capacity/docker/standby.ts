@@ -1,6 +1,6 @@
 import type { LaunchOrder, Observation } from '../../../domain/ports.ts'
 import { ask, type Engine, isAway, statusOf, unless } from './engine.ts'
-import type { Ground } from './launch.ts'
+import type { Ground } from './ground.ts'
 import { type Body, type Look, lookAt, observationOf } from './look.ts'
 import * as names from './naming.ts'
 

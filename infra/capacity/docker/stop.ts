@@ -1,7 +1,7 @@
 import { stoppable } from '../../../domain/container-order.ts'
 import type { Observation } from '../../../domain/ports.ts'
 import { ask, type Engine, isAway, statusOf, unless, within } from './engine.ts'
-import type { Ground } from './launch.ts'
+import type { Ground } from './ground.ts'
 import { type Body, type Look, lookAt, type Namespace, observationOf } from './look.ts'
 import { fence } from './namespace.ts'
 import * as names from './naming.ts'
