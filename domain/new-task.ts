@@ -2,7 +2,7 @@ import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ec
 import type { Key } from './decision.ts'
 import type { InLine, Task, TaskDefinitionRecord } from './model.ts'
 import { hash } from './moment.ts'
-import type { Wishes } from './placement-tags.ts'
+import type { Wishes } from './placement/tags.ts'
 
 /** How long a task may wait for capacity before it stops with the reason, unless a tag says otherwise: an hour, far beyond any pull. */
 const PLACEMENT_DEADLINE_S = 60 * 60

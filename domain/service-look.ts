@@ -13,7 +13,6 @@ import {
 import { expiring } from './deployments/file-old.ts'
 import { dueOf } from './due.ts'
 import * as keys from './keys.ts'
-import { birthsOf, lineFor, wakesOf } from './line.ts'
 import type {
   Cluster,
   GatewayLease,
@@ -29,6 +28,7 @@ import type {
 import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
 import { withReasons } from './operations/place-in-line.ts'
+import { birthsOf, lineFor, wakesOf } from './placement/line.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
 import { droppedStandbys, readyings, standbysOf } from './service-standbys.ts'

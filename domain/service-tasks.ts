@@ -2,7 +2,7 @@ import type { Tag } from '@aws-sdk/client-ecs'
 import type { InLine, Service, ServiceRevision, Slot, Task, TaskDefinitionRecord } from './model.ts'
 import { newTask } from './new-task.ts'
 import { mergeTags } from './operations/tag-rules.ts'
-import { wishesIn } from './placement-tags.ts'
+import { wishesIn } from './placement/tags.ts'
 import { deregistrationDelay } from './service-route.ts'
 import { deploymentId, slotTaskId } from './slots.ts'
 

@@ -1,5 +1,5 @@
-import { isPlaced, placed } from './line.ts'
 import type { Task, TaskContainer } from './model.ts'
+import { isPlaced, placed } from './placement/line.ts'
 import type { Observation, SeenContainer } from './ports.ts'
 
 /** What a task's record says once capacity has shown what is there of it. */

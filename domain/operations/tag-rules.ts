@@ -1,6 +1,6 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { invalidParameter } from '../errors.ts'
-import { judgePlacementTags, refuseLimits } from '../placement-tags.ts'
+import { judgePlacementTags, refuseLimits } from '../placement/tags.ts'
 
 const MOST = 50
 

@@ -6,7 +6,7 @@ import { clientError, clusterNotFound, invalidParameter, type Refusal, unsupport
 import * as keys from '../keys.ts'
 import type { Cluster, Service, Task, TaskDefinitionRecord } from '../model.ts'
 import { canonical } from '../moment.ts'
-import { limitsIn } from '../placement-tags.ts'
+import { limitsIn } from '../placement/tags.ts'
 import { wakingTarget } from '../scaling/resource.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'

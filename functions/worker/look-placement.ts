@@ -1,5 +1,6 @@
 import type { Wake } from '../../domain/decision.ts'
-import { lookAtPlacement as decide, FOLLOWS_MS } from '../../domain/placement-look.ts'
+import { FOLLOWS_MS } from '../../domain/placement/admitted.ts'
+import { lookAtPlacement as decide } from '../../domain/placement/look.ts'
 import { commit } from '../../infra/commit.ts'
 import { answerReads } from '../../infra/reading.ts'
 import type { Ports } from '../ports.ts'

@@ -2,6 +2,7 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
+import type { Lines, Task } from '../../domain/model.ts'
 import {
   concernsPlacement,
   isHeldBack,
@@ -10,8 +11,7 @@ import {
   leaving,
   listOf,
   seenFromLine,
-} from '../../domain/line.ts'
-import type { Lines, Task } from '../../domain/model.ts'
+} from '../../domain/placement/line.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
 import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'

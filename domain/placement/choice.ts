@@ -1,5 +1,5 @@
-import type { Limits, Line, Placement, Ticket } from './model.ts'
-import { MOST_COUNTED, MOST_HELD, whyCpu, whyNever, whyTasks } from './placement-tags.ts'
+import type { Limits, Line, Placement, Ticket } from '../model.ts'
+import { MOST_COUNTED, MOST_HELD, whyCpu, whyNever, whyTasks } from './tags.ts'
 
 /**
  * Who is next: a pure function from the lines and from what holds a place to those who may be launched. Clusters take turns;

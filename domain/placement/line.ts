@@ -9,14 +9,14 @@ import {
   type Reading,
   type Scope,
   type Stored,
-} from './decision.ts'
-import { DUE_AFTER_MS, LONGEST_DELAY_S } from './due.ts'
-import * as keys from './keys.ts'
-import type { InLine, Line, Lines, Task, Ticket } from './model.ts'
-import type { Call } from './operations/call.ts'
-import { under } from './placement.ts'
-import { limitsIn } from './placement-tags.ts'
-import type { Observation } from './ports.ts'
+} from '../decision.ts'
+import { DUE_AFTER_MS, LONGEST_DELAY_S } from '../due.ts'
+import * as keys from '../keys.ts'
+import type { InLine, Line, Lines, Task, Ticket } from '../model.ts'
+import type { Call } from '../operations/call.ts'
+import type { Observation } from '../ports.ts'
+import { under } from './choice.ts'
+import { limitsIn } from './tags.ts'
 
 /**
  * A task in its cluster's line. Its record says whether it may be launched, its ticket stands in the line for it, and is
