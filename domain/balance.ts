@@ -1,4 +1,4 @@
-import type { Target } from './model.ts'
+import type { Target } from './routing.ts'
 
 /** Which task a request goes to, and what becomes of one that failed on its way. */
 

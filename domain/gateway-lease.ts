@@ -1,10 +1,28 @@
 import type { Stored } from './decision.ts'
-import type { GatewayLease, Route } from './model.ts'
+import type { Route } from './routing.ts'
 
 /**
  * A gateway's side of the agreement by which no task is stopped under its requests: while it sends requests to a
  * service it holds a lease, and the lease says which revision of the route it goes by and whom it still waits for.
  */
+
+/**
+ * That a gateway sends requests to a service, until a time. It is written before the route is read, and who stops a task
+ * reads it after the route was written: so either the gateway sees that the task has left, or the task waits for it.
+ */
+export interface GatewayLease {
+  gateway: string
+  uid: string
+  until: number
+  /** The revision of the Route that it goes by; 0 before it has read one. */
+  seen: number
+  /** Tasks out of rotation whose answers it still waits for. */
+  busy: string[]
+  /** Requests that it holds because there is no task to send them to. */
+  held?: number
+  /** Nothing has been asked of the service through it since then, and it waits for no answer. */
+  quietSince?: number
+}
 
 export const LEASE_MS = 30_000
 /** Renewed with this much left, so that one renewal may fail. */

@@ -1,7 +1,8 @@
 import type { NetworkConfiguration, Tag, TaskOverride } from '@aws-sdk/client-ecs'
 import type { Key } from './decision.ts'
-import type { InLine, Task, TaskDefinitionRecord } from './model.ts'
+import type { Task, TaskDefinitionRecord } from './model.ts'
 import { hash } from './moment.ts'
+import type { InLine } from './placement/model.ts'
 import type { Wishes } from './placement/tags.ts'
 
 /** How long a task may wait for capacity before it stops with the reason, unless a tag says otherwise: an hour, far beyond any pull. */

@@ -1,10 +1,48 @@
 import type { LoadBalancer, Tag } from '@aws-sdk/client-ecs'
-import type { Door, Route, ServiceRevision } from './model.ts'
+import type { ServiceRevision } from './service-model.ts'
 
 /**
  * Which request is for which service. A service answers under its own name, `<service>.<cluster>.localhost`, and at
  * its doors: the names of its target groups, and what its tag `slipway:routes` lists.
  */
+
+/** Where requests for one service go: all that a gateway reads. Written before a task is told to stop, and after it is healthy. */
+export interface Route {
+  service: string
+  cluster: string
+  uid: string
+  createdAt: number
+  /** Beside its own, `<service>.<cluster>.localhost`. */
+  doors: Door[]
+  /** The container port behind the service's own name. */
+  port: number
+  /** Tasks in rotation. */
+  targets: Target[]
+  /** Why there is none, as far as that is known. */
+  why?: string
+  /** Whether there will be one: `asleep` when it is woken, `starting` by itself; absent: not soon. */
+  prospect?: 'asleep' | 'starting'
+  /** The service is INACTIVE: nothing leads there any more. */
+  gone?: boolean
+}
+
+/** A host, a path prefix or both that lead to a container port. */
+export interface Door {
+  /** In lower case, without a port; absent: every host that no route names. */
+  host?: string
+  /** Begins with `/`; absent: every path. */
+  path?: string
+  port: number
+}
+
+export interface Target {
+  task: string
+  host: string
+  /** Something of the engine's stands before its ports, and takes connections before the task does. */
+  published?: true
+  /** Container port to the port to connect to. */
+  ports: Record<number, number>
+}
 
 /** Its value lists `host`, `host/path` and `/path`, with spaces between. */
 export const ROUTES_TAG = 'slipway:routes'

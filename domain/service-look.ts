@@ -12,23 +12,16 @@ import {
 } from './decision.ts'
 import { expiring } from './deployments/file-old.ts'
 import { dueOf } from './due.ts'
+import type { GatewayLease } from './gateway-lease.ts'
 import * as keys from './keys.ts'
-import type {
-  Cluster,
-  GatewayLease,
-  Lines,
-  Route,
-  Service,
-  ServiceRevision,
-  Slot,
-  Standby,
-  Task,
-  TaskDefinitionRecord,
-} from './model.ts'
+import type { Cluster, Task, TaskDefinitionRecord } from './model.ts'
 import { canonical, moment as momentOf } from './moment.ts'
 import type { Call } from './operations/call.ts'
 import { withReasons } from './operations/place-in-line.ts'
 import { birthsOf, lineFor, wakesOf } from './placement/line.ts'
+import type { Lines } from './placement/model.ts'
+import type { Route } from './routing.ts'
+import type { Service, ServiceRevision, Slot, Standby } from './service-model.ts'
 import { reconcile } from './service-reconciler.ts'
 import { routeOf } from './service-route.ts'
 import { droppedStandbys, readyings, standbysOf } from './service-standbys.ts'

@@ -1,5 +1,6 @@
 import { healthOf } from './health.ts'
-import type { Service, Task } from './model.ts'
+import type { Task } from './model.ts'
+import type { Service } from './service-model.ts'
 import { slotTaskId } from './slots.ts'
 import { standbyId } from './standbys.ts'
 

@@ -1,6 +1,8 @@
 import type { Tag } from '@aws-sdk/client-ecs'
-import type { Route, Service, ServiceRevision, Task } from './model.ts'
+import type { Task } from './model.ts'
+import type { Route } from './routing.ts'
 import { doorsOf } from './routing.ts'
+import type { Service, ServiceRevision } from './service-model.ts'
 import { bucketOf } from './service-reconciler.ts'
 import { slotTaskId } from './slots.ts'
 

@@ -1,8 +1,8 @@
 import { type Change, type Effect, getAll, type Reading, type Stored } from './decision.ts'
 import { DUE_AFTER_MS } from './due.ts'
 import * as keys from './keys.ts'
-import type { Service, ServiceRevision, Standby } from './model.ts'
 import type { Call } from './operations/call.ts'
+import type { Service, ServiceRevision, Standby } from './service-model.ts'
 import { slotTaskId } from './slots.ts'
 import { standbyId } from './standbys.ts'
 

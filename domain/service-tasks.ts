@@ -1,8 +1,10 @@
 import type { Tag } from '@aws-sdk/client-ecs'
-import type { InLine, Service, ServiceRevision, Slot, Task, TaskDefinitionRecord } from './model.ts'
+import type { Task, TaskDefinitionRecord } from './model.ts'
 import { newTask } from './new-task.ts'
 import { mergeTags } from './operations/tag-rules.ts'
+import type { InLine } from './placement/model.ts'
 import { wishesIn } from './placement/tags.ts'
+import type { Service, ServiceRevision, Slot } from './service-model.ts'
 import { deregistrationDelay } from './service-route.ts'
 import { deploymentId, slotTaskId } from './slots.ts'
 

@@ -1,5 +1,5 @@
-import type { Deployment, Service, Slot } from './model.ts'
 import { hash } from './moment.ts'
+import type { Deployment, Service, Slot } from './service-model.ts'
 
 /** The task of a slot: the same slot and generation always name the same task (Law 4). */
 export const slotTaskId = ({ uid }: Pick<Service, 'uid'>, { deployment, number, generation }: Slot): string =>

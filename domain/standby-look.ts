@@ -1,7 +1,9 @@
 import type { TaskDefinition } from '@aws-sdk/client-ecs'
 import { lookAfter } from './due.ts'
-import type { Lines, Service, Standby, Task } from './model.ts'
+import type { Task } from './model.ts'
+import type { Lines } from './placement/model.ts'
 import type { Observation, SeenContainer } from './ports.ts'
+import type { Service, Standby } from './service-model.ts'
 import { slotTaskId } from './slots.ts'
 import { standbyId } from './standbys.ts'
 

@@ -1,7 +1,7 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import type { Moment } from './decision.ts'
 import { saying } from './deployments/events.ts'
-import type { Deployment, Hold, Service, Standby, StandbyPlace } from './model.ts'
+import type { Deployment, Hold, Service, Standby, StandbyPlace } from './service-model.ts'
 import { slotTaskId } from './slots.ts'
 
 /** Asks for standbys: `created`, `created 3` or `frozen`; one unless it says how many. */

@@ -1,8 +1,9 @@
 import { type Change, getAll, type Reading, type Scope } from './decision.ts'
 import * as keys from './keys.ts'
-import type { Service, ServiceRevision, TaskDefinitionRecord, Zero, ZeroSpan } from './model.ts'
+import type { TaskDefinitionRecord } from './model.ts'
 import { newTask } from './new-task.ts'
 import type { Call } from './operations/call.ts'
+import type { Service, ServiceRevision, Zero, ZeroSpan } from './service-model.ts'
 import { sizeOf } from './usage/task-usage.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Moment } from '../decision.ts'
-import type { Deployment, Service, ServiceDeployment, ServiceRevision } from '../model.ts'
 import { hash } from '../moment.ts'
+import type { Deployment, Service, ServiceDeployment, ServiceRevision } from '../service-model.ts'
 import { deploymentId } from '../slots.ts'
 import { breakerThreshold } from './breaker.ts'
 import { ended, isOver } from './end.ts'

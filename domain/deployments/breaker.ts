@@ -1,4 +1,4 @@
-import type { Service } from '../model.ts'
+import type { Service } from '../service-model.ts'
 
 /**
  * How many failed tasks end a deployment: half the desired count, at least 3 and at most 200, unless the settings name a

@@ -1,4 +1,4 @@
-import type { RolloutStatus, Service, ServiceDeployment } from '../model.ts'
+import type { RolloutStatus, Service, ServiceDeployment } from '../service-model.ts'
 import { breakerThreshold } from './breaker.ts'
 
 /** The final state of service deployments (facts: ECS 8.6): each reaches one, and keeps it. */

@@ -1,5 +1,5 @@
 import type { Moment } from '../decision.ts'
-import type { Service, ServiceEvent } from '../model.ts'
+import type { Service, ServiceEvent } from '../service-model.ts'
 
 /** How many events a service keeps (facts: ECS 8.9). */
 const MOST = 100

@@ -1,7 +1,7 @@
 import { type Change, getAll, type Reading } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Service, ServiceDeployment, ServiceRevision } from '../model.ts'
 import type { Call } from '../operations/call.ts'
+import type { Service, ServiceDeployment, ServiceRevision } from '../service-model.ts'
 import { isOver } from './end.ts'
 
 /** Service deployments that stay part of the service's own record. */

@@ -1,5 +1,5 @@
 import type { Moment } from '../decision.ts'
-import type { Deployment, Service, ServiceDeployment } from '../model.ts'
+import type { Deployment, Service, ServiceDeployment } from '../service-model.ts'
 import { deploymentId } from '../slots.ts'
 import { digitsOf, newDeployment, withPrimary } from './begin.ts'
 import { breakerThreshold } from './breaker.ts'

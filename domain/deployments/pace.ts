@@ -1,4 +1,5 @@
-import type { Deployment, Task } from '../model.ts'
+import type { Task } from '../model.ts'
+import type { Deployment } from '../service-model.ts'
 
 /** Tasks that never counted as healthy are tried ever more rarely, down to once in this time (facts: ECS 8.5, throttle). */
 const NEVER_HEALTHY_MS = 27 * 60_000

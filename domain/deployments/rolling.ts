@@ -1,4 +1,4 @@
-import type { Deployment, Service, Slot } from '../model.ts'
+import type { Deployment, Service, Slot } from '../service-model.ts'
 
 /** What a slot's task is good for. */
 export type Bucket =

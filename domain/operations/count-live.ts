@@ -1,6 +1,7 @@
 import { getAll, list, type Reading, type Scope } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Service, Task } from '../model.ts'
+import type { Task } from '../model.ts'
+import type { Service } from '../service-model.ts'
 
 /** Counting what clusters hold: the live index names candidates, their records decide (Law 9). */
 

@@ -1,8 +1,9 @@
 import { get, getAll, query, type Reading, type Scope } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Lines, Placement, Task, Ticket } from '../model.ts'
+import type { Task } from '../model.ts'
 import { under } from '../placement/choice.ts'
 import { waitsInLine, whyInLine } from '../placement/line.ts'
+import type { Lines, Placement, Ticket } from '../placement/model.ts'
 
 /** What DescribeTasks says of a task that waits for its turn, or for room. */
 export interface Place {

@@ -16,7 +16,13 @@ import {
 } from '../arn.ts'
 import type { Scope } from '../decision.ts'
 import { breakerOf } from '../deployments/end.ts'
-import type { Deployment, Service, ServiceDeployment, ServiceRevision, ServiceSettings } from '../model.ts'
+import type {
+  Deployment,
+  Service,
+  ServiceDeployment,
+  ServiceRevision,
+  ServiceSettings,
+} from '../service-model.ts'
 import { deploymentId, slotTaskId } from '../slots.ts'
 import { currentRevision, type ServiceView } from './find-service.ts'
 

@@ -3,7 +3,7 @@ import { type Decision, getAll, query, type Reading, type Scope, type Stored } f
 import { isOver } from '../deployments/end.ts'
 import { invalidParameter, Refusal } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { RolloutStatus, Service, ServiceDeployment, ServiceRevision } from '../model.ts'
+import type { RolloutStatus, Service, ServiceDeployment, ServiceRevision } from '../service-model.ts'
 import type { Input, Output } from '../wire/operations.ts'
 import type { Call } from './call.ts'
 import { findService, viewsOf } from './find-service.ts'

@@ -1,6 +1,7 @@
 import type { LoadBalancer, NetworkConfiguration } from '@aws-sdk/client-ecs'
-import type { ServiceRevision, StrategyItem, TaskDefinitionRecord } from '../model.ts'
+import type { StrategyItem, TaskDefinitionRecord } from '../model.ts'
 import { canonical } from '../moment.ts'
+import type { ServiceRevision } from '../service-model.ts'
 import { launchOn } from './launch-rules.ts'
 import type { Target } from './service-rules.ts'
 

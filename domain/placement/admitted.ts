@@ -1,8 +1,9 @@
 import { getAll, type Reading, type Stored } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Admitted, Placement, Task } from '../model.ts'
+import type { Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import { waitsInLine } from './line.ts'
+import type { Admitted, Placement } from './model.ts'
 
 /** Admitted at a time, at most: so many may get out of their order while capacity takes them. */
 const MOST_ADMITTED = 64

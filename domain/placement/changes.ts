@@ -1,11 +1,12 @@
 import type { Change, Stored } from '../decision.ts'
 import { DUE_AFTER_MS, dueOf } from '../due.ts'
 import * as keys from '../keys.ts'
-import type { Lines, Placement, Task } from '../model.ts'
+import type { Task } from '../model.ts'
 import { canonical } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { EMPTY } from './admitted.ts'
 import { LINES_AT_ONCE } from './fronts.ts'
+import type { Lines, Placement } from './model.ts'
 
 export const isOverdue = (stored: Stored | undefined, { moment }: Call): boolean =>
   stored?.due !== undefined && stored.due <= moment.now

@@ -1,4 +1,4 @@
-import type { Limits, Line, Placement, Ticket } from '../model.ts'
+import type { Limits, Line, Placement, Ticket } from './model.ts'
 import { MOST_COUNTED, MOST_HELD, whyCpu, whyNever, whyTasks } from './tags.ts'
 
 /**

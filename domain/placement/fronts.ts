@@ -1,9 +1,10 @@
 import { getAll, type Page, query, type Reading, type Stored } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Cluster, Placement, Task, Ticket } from '../model.ts'
+import type { Cluster, Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import type { Seen } from './admitted.ts'
 import { type Choice, choose, type Held, type Waiting } from './choice.ts'
+import type { Placement, Ticket } from './model.ts'
 import { limitsIn } from './tags.ts'
 
 /** Lines looked at in one decision, and decisions that one look goes on for: what is left then has the turn at the next. */

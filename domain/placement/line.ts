@@ -12,10 +12,11 @@ import {
 } from '../decision.ts'
 import { DUE_AFTER_MS, LONGEST_DELAY_S } from '../due.ts'
 import * as keys from '../keys.ts'
-import type { InLine, Line, Lines, Task, Ticket } from '../model.ts'
+import type { Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import type { Observation } from '../ports.ts'
 import { under } from './choice.ts'
+import type { InLine, Line, Lines, Ticket } from './model.ts'
 import { limitsIn } from './tags.ts'
 
 /**

@@ -8,12 +8,13 @@ import {
   type Wake,
 } from '../decision.ts'
 import * as keys from '../keys.ts'
-import type { Admitted, Lines, Placement, Task } from '../model.ts'
+import type { Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import { admittedNow, EMPTY, freeOf, isToBeAdmitted, laterLooks, windowOf } from './admitted.ts'
 import { admission, isOverdue, linesChange, ownChange, removal } from './changes.ts'
 import { holds, released, under } from './choice.ts'
 import { behind, chosenOf, endsIn, LINES_AT_ONCE, lookedAt, MOST_TURNS, unseen } from './fronts.ts'
+import type { Admitted, Lines, Placement } from './model.ts'
 
 /** Of those that wait for room, so many ask again when something has moved. */
 const ASK_AGAIN = 2

@@ -1,7 +1,7 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import { invalidParameter } from '../errors.ts'
 import { MOST_PRIORITY } from '../keys.ts'
-import type { Limits } from '../model.ts'
+import type { Limits } from './model.ts'
 
 /**
  * How tasks wait and how long they run is said by tags. `slipway:max-tasks` and `slipway:max-vcpus` limit a cluster by its own

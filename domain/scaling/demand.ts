@@ -1,4 +1,4 @@
-import type { GatewayLease } from '../model.ts'
+import type { GatewayLease } from '../gateway-lease.ts'
 import type { QueueDepth } from '../ports.ts'
 import type { ScalableTarget } from './model.ts'
 import type { Following, QueuePace } from './service-tags.ts'

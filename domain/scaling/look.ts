@@ -9,11 +9,14 @@ import {
   type Reading,
   type Stored,
 } from '../decision.ts'
+import type { GatewayLease } from '../gateway-lease.ts'
 import * as keys from '../keys.ts'
-import type { GatewayLease, Route, Service, Task } from '../model.ts'
+import type { Task } from '../model.ts'
 import type { Call } from '../operations/call.ts'
 import { updateService } from '../operations/services.ts'
 import type { QueueDepth } from '../ports.ts'
+import type { Route } from '../routing.ts'
+import type { Service } from '../service-model.ts'
 import { slotTaskId } from '../slots.ts'
 import { type Ended, ended, telling } from './activities.ts'
 import { alarmOf } from './alarm-tags.ts'

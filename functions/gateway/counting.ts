@@ -1,6 +1,6 @@
 import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Route } from '../../domain/model.ts'
+import type { Route } from '../../domain/routing.ts'
 import { policyMetrics } from '../../domain/scaling/judge.ts'
 import type { RequestCount, ScalableTarget } from '../../domain/scaling/model.ts'
 import { isLive } from '../../domain/scaling/resource.ts'

@@ -1,6 +1,6 @@
 import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Route } from '../../domain/model.ts'
+import type { Route } from '../../domain/routing.ts'
 import { ownName, shownRoutes, type Way, wayOf } from '../../domain/routing.ts'
 import { type GatewayPorts, openRotation, type Rotation, type RotationOptions } from './rotation.ts'
 

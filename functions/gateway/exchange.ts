@@ -1,7 +1,7 @@
 import type { Duplex, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { mayTryAgain } from '../../domain/balance.ts'
-import type { Target } from '../../domain/model.ts'
+import type { Target } from '../../domain/routing.ts'
 import {
   badRequest,
   bodyStalled,

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { Pool } from 'undici'
-import type { Target } from '../../domain/model.ts'
+import type { Target } from '../../domain/routing.ts'
 
 /** Connections to tasks, kept open between requests. */
 export interface Tasks {

@@ -1,6 +1,6 @@
 import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Route } from '../../domain/model.ts'
+import type { Route } from '../../domain/routing.ts'
 import { mayBeWoken } from '../../domain/scaling/demand.ts'
 import type { ScalableTarget } from '../../domain/scaling/model.ts'
 import type { GatewayPorts } from './rotation.ts'

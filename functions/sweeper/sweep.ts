@@ -1,9 +1,10 @@
 import { parseArn } from '../../domain/arn.ts'
 import type { Candidate, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Service, Standby, Task } from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
 import { waitsInLine } from '../../domain/placement/line.ts'
 import { type Listed, Unavailable } from '../../domain/ports.ts'
+import type { Service, Standby } from '../../domain/service-model.ts'
 import { misses, standbyIds } from '../../domain/service-news.ts'
 import type { Ports } from '../ports.ts'
 

@@ -2,7 +2,7 @@ import { taskArn } from '../../domain/arn.ts'
 import type { Change, Stored, Wake } from '../../domain/decision.ts'
 import { dueOf } from '../../domain/due.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Lines, Task } from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
 import {
   concernsPlacement,
   isHeldBack,
@@ -12,6 +12,7 @@ import {
   listOf,
   seenFromLine,
 } from '../../domain/placement/line.ts'
+import type { Lines } from '../../domain/placement/model.ts'
 import type { Observation, TaskName } from '../../domain/ports.ts'
 import { concernsService } from '../../domain/service-news.ts'
 import { type Step, step } from '../../domain/task-lifecycle.ts'

@@ -1,5 +1,5 @@
 import * as keys from '../../domain/keys.ts'
-import type { Target } from '../../domain/model.ts'
+import type { Target } from '../../domain/routing.ts'
 import { type Directory, openDirectory } from '../../functions/gateway/directory.ts'
 import { heldFor } from '../../functions/gateway/patience.ts'
 import type { Rotation } from '../../functions/gateway/rotation.ts'

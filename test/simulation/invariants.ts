@@ -1,19 +1,13 @@
 import type { Change, Key, Stored, Wake } from '../../domain/decision.ts'
+import type { GatewayLease } from '../../domain/gateway-lease.ts'
 import { GATEWAY_LEASES, kindOf, REQUEST_COUNTS, TICKETS } from '../../domain/keys.ts'
-import type {
-  GatewayLease,
-  Placement,
-  Route,
-  Service,
-  Standby,
-  StopCode,
-  Task,
-  TaskContainer,
-  Ticket,
-} from '../../domain/model.ts'
+import type { StopCode, Task, TaskContainer } from '../../domain/model.ts'
+import type { Placement, Ticket } from '../../domain/placement/model.ts'
 import type { LaunchOrder, Observation, TaskName } from '../../domain/ports.ts'
+import type { Route } from '../../domain/routing.ts'
 import type { ScalableTarget, ScalingActivity } from '../../domain/scaling/model.ts'
 import type { Run, Schedule } from '../../domain/schedules/model.ts'
+import type { Service, Standby } from '../../domain/service-model.ts'
 import { standbyIds } from '../../domain/service-news.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'

@@ -1,7 +1,8 @@
 import type { Tag } from '@aws-sdk/client-ecs'
 import type { Change, Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Cluster, Placement, Task, TaskDefinitionRecord, Ticket } from '../../domain/model.ts'
+import type { Cluster, Task, TaskDefinitionRecord } from '../../domain/model.ts'
+import type { Placement, Ticket } from '../../domain/placement/model.ts'
 import type { Evidence, Judge } from './invariants.ts'
 import type { Process } from './scheduler.ts'
 

@@ -1,10 +1,11 @@
 import type { Change, Key, Stored } from '../../domain/decision.ts'
 import { kindOf, SCALING_ACTIVITIES, scalableTarget, servicePartition } from '../../domain/keys.ts'
-import type { Service, Task } from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
 import type { TaskName, Usage } from '../../domain/ports.ts'
 import { parseAlarm } from '../../domain/scaling/alarm-tags.ts'
 import type { ScalableTarget, ScalingActivity, ScalingPolicy } from '../../domain/scaling/model.ts'
 import type { Run } from '../../domain/schedules/model.ts'
+import type { Service } from '../../domain/service-model.ts'
 import type { Evidence, Judge } from './invariants.ts'
 import type { Process } from './scheduler.ts'
 

@@ -1,14 +1,9 @@
 import type { Change, Stored } from '../../domain/decision.ts'
+import type { GatewayLease } from '../../domain/gateway-lease.ts'
 import * as keys from '../../domain/keys.ts'
-import type {
-  GatewayLease,
-  RolloutStatus,
-  Route,
-  Service,
-  ServiceDeployment,
-  Slot,
-  Task,
-} from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
+import type { Route } from '../../domain/routing.ts'
+import type { RolloutStatus, Service, ServiceDeployment, Slot } from '../../domain/service-model.ts'
 import { slotTaskId } from '../../domain/slots.ts'
 import type { Body } from '../../infra/capacity/simulated-container.ts'
 import type { Underway } from './gateways.ts'

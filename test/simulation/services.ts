@@ -9,7 +9,6 @@ import type {
   UpdateServiceRequest,
 } from '@aws-sdk/client-ecs'
 import { kindOf } from '../../domain/keys.ts'
-import type { Service } from '../../domain/model.ts'
 import {
   CONCURRENCY_TAG,
   IDLE_TAG,
@@ -18,6 +17,7 @@ import {
   QUEUE_TAG,
   WAIT_TAG,
 } from '../../domain/scaling/service-tags.ts'
+import type { Service } from '../../domain/service-model.ts'
 import { PREPARED_TAG } from '../../domain/standbys.ts'
 import { container, env, persist, type Stage } from './clients.ts'
 import { WORK } from './outside.ts'

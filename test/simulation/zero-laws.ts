@@ -1,6 +1,6 @@
 import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
-import type { Service, Zero, ZeroSpan } from '../../domain/model.ts'
+import type { Service, Zero, ZeroSpan } from '../../domain/service-model.ts'
 import { SCOPE } from './functions.ts'
 import type { MemoryStore } from './store.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Limits, Ticket } from '../../domain/model.ts'
 import { choose, type Held, holds, released, type Waiting } from '../../domain/placement/choice.ts'
+import type { Limits, Ticket } from '../../domain/placement/model.ts'
 import { randomOf } from '../simulation/random.ts'
 
 const ticket = (cluster: string, family: string, n: number, more: Partial<Ticket> = {}): Ticket => ({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { choose, mayTryAgain, passOverMs } from '../../domain/balance.ts'
-import type { Door, Route, Target } from '../../domain/model.ts'
+import type { Door, Route, Target } from '../../domain/routing.ts'
 import { doorsOf, ownName, shownRoutes, wayOf, wrongDoors } from '../../domain/routing.ts'
 
 const group = (name: string) =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { GatewayLease } from '../../domain/model.ts'
+import type { GatewayLease } from '../../domain/gateway-lease.ts'
 import { type Asked, demandOf, mayBeWoken, messagesPerTask } from '../../domain/scaling/demand.ts'
 import { judge, moved, type Seen } from '../../domain/scaling/judge.ts'
 import type { ScalableTarget } from '../../domain/scaling/model.ts'

@@ -1,6 +1,7 @@
 import { begin } from '../../domain/deployments/begin.ts'
-import type { Service, ServiceRevision, Task } from '../../domain/model.ts'
+import type { Task } from '../../domain/model.ts'
 import { moment } from '../../domain/moment.ts'
+import type { Service, ServiceRevision } from '../../domain/service-model.ts'
 import { reconcile } from '../../domain/service-reconciler.ts'
 import { slotTaskId } from '../../domain/slots.ts'
 import { NOON } from './support.ts'

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as keys from '../../domain/keys.ts'
-import type { Service } from '../../domain/model.ts'
 import { deleteCluster, describeClusters } from '../../domain/operations/clusters.ts'
 import { describeServices, listServices } from '../../domain/operations/read-services.ts'
 import {
@@ -11,6 +10,7 @@ import {
 } from '../../domain/operations/service-deployments.ts'
 import { listTagsForResource, tagResource, untagResource } from '../../domain/operations/tags.ts'
 import { listTasks } from '../../domain/operations/tasks.ts'
+import type { Service } from '../../domain/service-model.ts'
 import type { Input } from '../../domain/wire/operations.ts'
 import { ARN, GROUP, Shop, said } from './services-shop.ts'
 import { decide, NOON, newCall, put, scope, settle } from './support.ts'

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import * as keys from '../../domain/keys.ts'
-import type { Service } from '../../domain/model.ts'
 import { createService, deleteService, updateService } from '../../domain/operations/services.ts'
+import type { Service } from '../../domain/service-model.ts'
 import type { Input } from '../../domain/wire/operations.ts'
 import { ARN, asked, GROUP, Shop, said, web } from './services-shop.ts'
 import { apply, decide, NOON, newCall, put, scope, settle } from './support.ts'
