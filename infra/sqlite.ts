@@ -24,6 +24,9 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS list ON records (lpk, lsk, due) WHERE lpk IS NOT NULL;
   CREATE INDEX IF NOT EXISTS expiry ON records (ttl) WHERE ttl IS NOT NULL`
 
+/** Of the schema; one that changes it moves what it finds of an earlier one. */
+const VERSION = 1
+
 /** The log of writes is merged into the file when it is larger than this. */
 export const LOG_BYTES = 4 * 2 ** 20
 
@@ -45,7 +48,9 @@ export function openDatabase(file: string): DatabaseSync {
   db.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = ${LOG_BYTES}`)
-  db.exec(SCHEMA)
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+  if (version > VERSION) throw new Error(`${file} was written by a later Slipway than this one`)
+  if (version < VERSION) db.exec(`${SCHEMA}; PRAGMA user_version = ${VERSION}`)
   return db
 }
 

@@ -17,7 +17,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Change } from '../../domain/decision.ts'
 import type { Store } from '../../domain/ports.ts'
-import { sqliteStore } from '../../infra/sqlite.ts'
+import { openDatabase, sqliteStore } from '../../infra/sqlite.ts'
 import { eventQueue } from '../../infra/sqs.ts'
 import { openQueues, ownQueues, type Queues } from '../../local/queue.ts'
 import { openTable } from '../../local/table.ts'
@@ -282,6 +282,14 @@ describe('the embedded table', () => {
   test('is not begun anew where the state of an earlier version lies', () => {
     mkdirSync(join(dir, 'table'))
     expect(() => openTable(join(dir, 'table.db'))).toThrow('holds the state of an earlier Slipway')
+  })
+
+  test('is not touched where a later version has written it', () => {
+    const file = join(dir, 'table.db')
+    const db = openDatabase(file)
+    db.exec('PRAGMA user_version = 2')
+    db.close()
+    expect(() => openTable(file)).toThrow('was written by a later Slipway than this one')
   })
 
   test('what would not fit into an item of DynamoDB is refused here too', async () => {
