@@ -100,7 +100,11 @@ const unused: readonly Unused[] = [
 export const resolveEndpointDiscoveryConfig = (config) => config`,
   },
   // Of undici only connections to one origin, over HTTP/1.1, with its faster parser, and bodies that are streams or bytes.
-  { filter: /^undici$/, contents: "export { default as Pool } from 'undici/lib/dispatcher/pool.js'" },
+  {
+    filter: /^undici$/,
+    contents: `export { default as Pool } from 'undici/lib/dispatcher/pool.js'
+export { default as Client } from 'undici/lib/dispatcher/client.js'`,
+  },
   { filter: /\/client-h2\.js$/, contents: 'module.exports = undefined' },
   { filter: /\/llhttp-wasm\.js$/, contents: 'module.exports = undefined' },
   { filter: /\/llhttp_simd-wasm\.js$/, contents: packedParser },
