@@ -1,6 +1,6 @@
-import { connect } from 'node:net'
 import type { buildConnector } from 'undici'
 import { attemptMs } from '../../domain/balance.ts'
+import { TaskSocket } from './task-socket.ts'
 
 /** Hears of the connection, or why there is none. */
 export type Opened = buildConnector.Callback
@@ -23,8 +23,8 @@ export interface Opening {
 export const CONNECT_MS = 3_000
 /** No more than most servers have room for, should they all arrive before one is accepted. */
 const AT_ONCE = 8
-/** What undici gives its own. */
-const SOCKET = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, highWaterMark: 64 * 1_024 }
+/** As undici asks of its own. */
+const KEEP_ALIVE_MS = 60_000
 
 /** Why a request gets no connection, as undici says it of its own. */
 class NotOpened extends Error {
@@ -78,7 +78,7 @@ export function openingTo(host: string, port: number): Opening {
   }
 
   const attempt = (request: object, opened: Opened, nth: number) => {
-    const socket = connect({ host, port, ...SOCKET })
+    const socket = new TaskSocket().setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS).connect({ host, port })
     let over = false
     const giveUp = () => {
       over = true

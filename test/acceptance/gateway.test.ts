@@ -33,7 +33,7 @@ import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-lo
 import { eventually, freePort } from '../support/slipway.ts'
 
 const scope = { account: '000000000000', region: 'us-east-1' }
-const BODY_BYTES = 200_000
+const BODY_BYTES = 900_000
 const dir = mkdtempSync(join(tmpdir(), 'slipway-gateway-'))
 let store: Store
 let front: Front
@@ -572,15 +572,21 @@ interface Elsewhere {
   stop(): Promise<void>
 }
 
-/** A small server in a process of its own; to be taken in by it takes some milliseconds, and no more than two can wait for that. */
-async function elsewhere(name: string, acceptMs = 0): Promise<Elsewhere> {
+/** What a server elsewhere does with a `socket`: to be taken in takes so long, then a request is answered. */
+const answering = (acceptMs = 0) => `wait(${acceptMs})
+  socket.once('data', () => socket.end(answer('200 OK', 'ok')))`
+
+/** A small server in a process of its own; no more than two can wait to be taken in. */
+async function elsewhere(name: string, does: string): Promise<Elsewhere> {
   const script = `const { writeSync } = require('fs')
     const moment = new Int32Array(new SharedArrayBuffer(4))
+    const wait = (ms) => Atomics.wait(moment, 0, 0, ms)
+    const answer = (status, body) =>
+      'HTTP/1.1 ' + status + '\\r\\nconnection: close\\r\\ncontent-length: ' + body.length + '\\r\\n\\r\\n' + body
     const server = require('net').createServer((socket) => {
       writeSync(1, '.')
-      Atomics.wait(moment, 0, 0, ${acceptMs})
-      const answer = 'HTTP/1.1 200 OK\\r\\nconnection: close\\r\\ncontent-length: 2\\r\\n\\r\\nok'
-      socket.on('error', () => {}).once('data', () => socket.end(answer))
+      socket.on('error', () => {})
+      ${does}
     })
     server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => writeSync(1, server.address().port + '\\n'))`
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -608,7 +614,7 @@ async function elsewhere(name: string, acceptMs = 0): Promise<Elsewhere> {
 }
 
 async function deaf(): Promise<Target> {
-  const { target, stop } = await elsewhere('deaf')
+  const { target, stop } = await elsewhere('deaf', answering())
   await stop()
   return target
 }
@@ -621,7 +627,7 @@ const herd = (host: string, size: number) =>
   })
 
 test('a herd that comes to a task with room for two is answered to the last one', async () => {
-  const { target, taken } = await elsewhere('small', 5)
+  const { target, taken } = await elsewhere('small', answering(5))
   const { host } = await service([target])
   expect((await ask(host)).text).toBe('ok')
   const answers = await Promise.all(herd(host, 200))
@@ -632,7 +638,7 @@ test('a herd that comes to a task with room for two is answered to the last one'
 }, 30_000)
 
 test('who leaves while a connection is opened for it leaves no connection behind', async () => {
-  const { target, taken, child, stop } = await elsewhere('stopped')
+  const { target, taken, child, stop } = await elsewhere('stopped', answering())
   const { host } = await service([target])
   expect((await ask(host)).text).toBe('ok')
   await stop()
@@ -650,7 +656,7 @@ test('who leaves while a connection is opened for it leaves no connection behind
 })
 
 test('when a task leaves, those that wait for a connection to it go elsewhere at once', async () => {
-  const { target, stop } = await elsewhere('leaving')
+  const { target, stop } = await elsewhere('leaving', answering())
   const staying = await task('staying', (_, response) => void setTimeout(() => response.end('staying'), 100))
   const { host, put } = await service([target, staying])
   expect([(await ask(host)).text, (await ask(host)).text].sort()).toEqual(['ok', 'staying'])
@@ -673,6 +679,24 @@ test('tasks that neither accept nor refuse do not hold a request for ever', asyn
   expect(answer.status).toBe(503)
   expect(answer.json.error.message).toContain('port 80')
 }, 20_000)
+
+test('the answer of a task that does not want a body, and closes before it has come, is passed on', async () => {
+  const { host } = await service([
+    await task('early', (_, response) => {
+      response.writeHead(413, { connection: 'close' })
+      response.end('too big')
+    }),
+  ])
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  for (let n = 0; n < 5; n++) {
+    const { call, answered } = send(host, { method: 'POST', agent })
+    call.end(Buffer.alloc(BODY_BYTES))
+    const { status, text } = await read(await answered)
+    // What is left of the body runs out, and makes room for the next request.
+    expect([status, text, call.reusedSocket]).toEqual([413, 'too big', n > 0])
+  }
+  agent.destroy()
+})
 
 test('a body that stalls is refused in time', async () => {
   const { host } = await service([await task('a', (message) => void message.resume())])
