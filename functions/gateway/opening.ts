@@ -21,8 +21,8 @@ export interface Opening {
 
 /** A task of this network accepts within milliseconds or not at all. */
 export const CONNECT_MS = 3_000
-/** No more than most servers have room for, should they all arrive before one is accepted. */
-const AT_ONCE = 8
+/** Most servers have room for as many that arrive before it has taken one in. */
+const AT_ONCE = 4
 /** As undici asks of its own. */
 const KEEP_ALIVE_MS = 60_000
 
