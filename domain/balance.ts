@@ -34,6 +34,12 @@ export const passOverMs = (refusing: number): number =>
 
 export const MOST_PASSED_OVER_MS = 1_000
 
+/**
+ * How long the n-th try (from 0) to open a connection is waited for before another takes its place, where others have
+ * connected: what a full queue has dropped is heard of within milliseconds or not at all. 25, 50, 100, 200, then 250 ms.
+ */
+export const attemptMs = (nth: number): number => Math.min(250, 25 * 2 ** nth)
+
 /** How far a request had come when it failed. */
 export interface Failed {
   readonly method: string

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { build, type Plugin, stop } from 'esbuild'
 
@@ -52,7 +52,8 @@ export async function buildFunctions(target: Target): Promise<Bundle[]> {
   return outputFiles.map((output) => {
     writeIfChanged(output.path, output.contents)
     return {
-      name: names.find((name) => output.path.includes(`/${name}/`))!,
+      // Not by what is in its path: the repository may lie in a folder that is called as a function is.
+      name: basename(dirname(output.path)),
       file: output.path,
       size: output.contents.byteLength,
     }
@@ -100,7 +101,11 @@ const unused: readonly Unused[] = [
 export const resolveEndpointDiscoveryConfig = (config) => config`,
   },
   // Of undici only connections to one origin, over HTTP/1.1, with its faster parser, and bodies that are streams or bytes.
-  { filter: /^undici$/, contents: "export { default as Pool } from 'undici/lib/dispatcher/pool.js'" },
+  {
+    filter: /^undici$/,
+    contents: `export { default as Pool } from 'undici/lib/dispatcher/pool.js'
+export { default as Client } from 'undici/lib/dispatcher/client.js'`,
+  },
   { filter: /\/client-h2\.js$/, contents: 'module.exports = undefined' },
   { filter: /\/llhttp-wasm\.js$/, contents: 'module.exports = undefined' },
   { filter: /\/llhttp_simd-wasm\.js$/, contents: packedParser },

@@ -54,6 +54,9 @@ export interface Limits extends Patience {
 /** No refusal of the task's: we have closed the way there ourselves, since it left. */
 const OURS = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
 
+/** Ends with its head, though that may say how long the body is that it spares (RFC 9110, 8.6): for undici it breaks off there. */
+const NOT_MODIFIED = 304
+
 /**
  * One request and its way to an answer: a task is chosen, the request sent, and sent again elsewhere as far as
  * `mayTryAgain` lets it. It is undici's handler of its own request: one attempt at a time.
@@ -71,6 +74,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #sent = false
   #controller: Dispatcher.DispatchController | undefined
   #answer: Writable | undefined
+  #whole = false
   #gone = false
   #lastRefusal: string | undefined
   #held: AbortController | undefined
@@ -117,7 +121,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #send(target: Target) {
     const { port } = this.#found
     try {
-      this.#tasks.to(target, port).dispatch(this.#request as Dispatcher.DispatchOptions, this)
+      this.#tasks.send(target, port, this.#request as Dispatcher.DispatchOptions, this)
     } catch (error) {
       // An address that is none: this task can not be reached, others may.
       this.onResponseError(undefined, error as Error)
@@ -128,7 +132,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   leave() {
     this.#gone = true
     this.#held?.abort()
-    this.#controller?.abort(new Error('The client has gone away'))
+    if (this.#controller) this.#controller.abort(new Error('The client has gone away'))
+    else if (this.#target)
+      this.#tasks.left(this.#target, this.#found.port, this.#request as Dispatcher.DispatchOptions)
   }
 
   /** Where no task can take it the request is held. */
@@ -175,6 +181,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     statusText?: string,
   ) {
     if (status < 200) return
+    this.#whole = status === NOT_MODIFIED
     this.#answer = this.#client.begin(
       status,
       statusText ?? '',
@@ -200,7 +207,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#gone) return this.#finish()
     if (this.#answer) {
       // What came so far has been passed on: only a broken connection says that it was not all.
-      this.#client.cut()
+      if (this.#whole) this.#answer.end()
+      else this.#client.cut()
       return this.#finish()
     }
     const broken = error instanceof Broken ? error : undefined

@@ -1,10 +1,19 @@
 import { connect } from 'node:net'
-import { Pool } from 'undici'
+import { Client, type Dispatcher, Pool } from 'undici'
 import type { Target } from '../../domain/routing.ts'
+import { CONNECT_MS, type Opening, openingTo } from './opening.ts'
 
 /** Connections to tasks, kept open between requests. */
 export interface Tasks {
-  to(target: Target, port: number): Pool
+  /** Throws where its address is none. */
+  send(
+    target: Target,
+    port: number,
+    request: Dispatcher.DispatchOptions,
+    by: Dispatcher.DispatchHandler,
+  ): void
+  /** Who asked has left: no connection is opened for it. */
+  left(target: Target, port: number, request: Dispatcher.DispatchOptions): void
   /** Whether something that listens in the task takes a connection: what stands before a published port takes any, and closes it at once. */
   listens(target: Target, port: number): Promise<boolean>
   /** No new requests; what is under way goes on to its end. */
@@ -19,28 +28,60 @@ export interface TaskOptions {
   readonly silenceMs: number
 }
 
-/** A task of this network accepts within milliseconds or not at all. */
-const CONNECT_MS = 3_000
 const MAX_HEADERS = 64 * 1_024
 /** As long as a connection stays open that leads somewhere. */
 const STAYS_MS = 50
 
+/** A connection, which is opened for the request that is sent over it. */
+class Line extends Client {
+  sending: Dispatcher.DispatchOptions | undefined
+
+  override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    this.sending = request
+    return super.dispatch(request, handler)
+  }
+}
+
+/** One port of a task. */
+interface Way {
+  readonly pool: Pool
+  readonly opening: Opening
+}
+
 export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
-  const pools = new Map<string, Map<number, Pool>>()
+  const ways = new Map<string, Map<number, Way>>()
+  const wayTo = ({ task, host, ports }: Target, port: number): Way => {
+    const known = ways.get(task)?.get(port)
+    if (known) return known
+    const name = host.includes(':') ? `[${host}]` : host
+    const opening = openingTo(host, ports[port]!)
+    const pool = new Pool(`http://${name}:${ports[port]}`, {
+      pipelining: 1,
+      headersTimeout: answerMs,
+      bodyTimeout: silenceMs,
+      maxHeaderSize: MAX_HEADERS,
+      factory(origin, options) {
+        const line: Line = new Line(origin, {
+          ...options,
+          connect: (_, opened) => opening.open(line.sending!, opened),
+        })
+        // What it was for is over.
+        line.on('drain', () => {
+          line.sending = undefined
+        })
+        return line
+      },
+    })
+    const way = { pool, opening }
+    ways.set(task, (ways.get(task) ?? new Map<number, Way>()).set(port, way))
+    return way
+  }
   return {
-    to({ task, host, ports }, port) {
-      const known = pools.get(task)?.get(port)
-      if (known) return known
-      const name = host.includes(':') ? `[${host}]` : host
-      const pool = new Pool(`http://${name}:${ports[port]}`, {
-        pipelining: 1,
-        connectTimeout: CONNECT_MS,
-        headersTimeout: answerMs,
-        bodyTimeout: silenceMs,
-        maxHeaderSize: MAX_HEADERS,
-      })
-      pools.set(task, (pools.get(task) ?? new Map<number, Pool>()).set(port, pool))
-      return pool
+    send(target, port, request, handler) {
+      wayTo(target, port).pool.dispatch(request, handler)
+    },
+    left({ task }, port, request) {
+      ways.get(task)?.get(port)?.opening.leave(request)
     },
     listens({ host, ports }, port) {
       return new Promise((resolve) => {
@@ -55,13 +96,18 @@ export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
       })
     },
     leave(task) {
-      for (const pool of pools.get(task)?.values() ?? []) pool.close().catch(() => undefined)
-      pools.delete(task)
+      const all = [...(ways.get(task)?.values() ?? [])]
+      ways.delete(task)
+      for (const { pool, opening } of all) {
+        pool.close().catch(() => undefined)
+        opening.close()
+      }
     },
     async close() {
-      const all = [...pools.values()].flatMap((ports) => [...ports.values()])
-      pools.clear()
-      await Promise.all(all.map((pool) => pool.destroy()))
+      const all = [...ways.values()].flatMap((ports) => [...ports.values()])
+      ways.clear()
+      for (const { opening } of all) opening.close()
+      await Promise.all(all.map(({ pool }) => pool.destroy()))
     },
   }
 }

@@ -45,6 +45,8 @@ export class Upload extends Readable {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#alarm)
     this.#source.off('data', this.#data).off('end', this.#end).off('close', this.#close)
+    // What nobody wants any more runs out: behind it comes the connection's next request.
+    if (this.#piped) this.#source.resume()
     done(error)
   }
 

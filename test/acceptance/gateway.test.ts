@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import {
@@ -11,7 +11,7 @@ import {
   request,
   type Server,
 } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcp } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -34,7 +34,7 @@ import { dynamoDbLocalOrReason, openDynamoDbLocal } from '../support/dynamodb-lo
 import { eventually, freePort } from '../support/slipway.ts'
 
 const scope = { account: '000000000000', region: 'us-east-1' }
-const BODY_BYTES = 200_000
+const BODY_BYTES = 900_000
 const dir = mkdtempSync(join(tmpdir(), 'slipway-gateway-'))
 let store: Store
 let front: Front
@@ -510,6 +510,31 @@ test('an answer that breaks off breaks off for the client too', async () => {
   await expect(read(await answered)).rejects.toThrow('aborted')
 })
 
+test('a 304 may say how long the body is that it spares, and its connection goes on', async () => {
+  const { host } = await service([
+    await task('a', (message, response) => {
+      const known = message.headers['if-none-match'] === '"v1"'
+      response.writeHead(known ? 304 : 200, { etag: '"v1"', 'content-length': 5 })
+      response.end(known ? undefined : 'hello')
+    }),
+  ])
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const sockets = new Set<unknown>()
+  const asked = async (headers: Record<string, string>) => {
+    const { call, answered } = send(host, { agent, headers })
+    call.once('socket', (socket) => sockets.add(socket))
+    call.end()
+    const { status, headers: told, text } = await read(await answered)
+    return [status, told.etag, told['content-length'], text]
+  }
+  for (let n = 0; n < 3; n++) {
+    expect(await asked({ 'if-none-match': '"v1"' })).toEqual([304, '"v1"', '5', ''])
+    expect(await asked({})).toEqual([200, '"v1"', '5', 'hello'])
+  }
+  agent.destroy()
+  expect(sockets.size).toBe(1)
+})
+
 test('a task that does not begin to answer in time is given up', async () => {
   const { host } = await service([await task('a', () => undefined)])
   const { status, json } = await ask(host)
@@ -539,24 +564,115 @@ test('a body that is cut off in the middle is cut off for the task, and hangs no
   expect(answer).toMatch(/^HTTP\/1\.1 400 .*BAD_REQUEST/s)
 })
 
-/** Listens and takes nobody in: once two wait, whoever else calls is not even refused. */
-async function deaf(): Promise<Target> {
-  const script = `const server = require('net').createServer()
-    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-      require('fs').writeSync(1, server.address().port + '\\n')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-    })`
+interface Elsewhere {
+  readonly target: Target
+  /** Connections that it has taken. */
+  readonly taken: () => number
+  readonly child: ChildProcess
+  /** Takes nobody in from now on: once two wait, whoever else calls is not even refused. */
+  stop(): Promise<void>
+}
+
+/** What a server elsewhere does with a `socket`: to be taken in takes so long, then a request is answered. */
+const answering = (acceptMs = 0) => `wait(${acceptMs})
+  socket.once('data', () => socket.end(answer('200 OK', 'ok')))`
+
+/** A small server in a process of its own; no more than two can wait to be taken in. */
+async function elsewhere(name: string, does: string): Promise<Elsewhere> {
+  const script = `const { writeSync } = require('fs')
+    const moment = new Int32Array(new SharedArrayBuffer(4))
+    const wait = (ms) => Atomics.wait(moment, 0, 0, ms)
+    const answer = (status, body) =>
+      'HTTP/1.1 ' + status + '\\r\\nconnection: close\\r\\ncontent-length: ' + body.length + '\\r\\n\\r\\n' + body
+    const server = require('net').createServer((socket) => {
+      writeSync(1, '.')
+      socket.on('error', () => {})
+      ${does}
+    })
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => writeSync(1, server.address().port + '\\n'))`
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = (await once(child.stdout!, 'data')) as [Buffer]
   const at = Number(line)
-  const waiting = [1, 2, 3].map(() => connect(at, '127.0.0.1').on('error', () => undefined))
-  await Promise.all(waiting.slice(0, 2).map((socket) => once(socket, 'connect')))
+  let taken = 0
+  child.stdout!.on('data', (dots: Buffer) => {
+    taken += dots.byteLength
+  })
+  const waiting: Socket[] = []
   toClose.push(() => {
     for (const socket of waiting) socket.destroy()
     child.kill('SIGKILL')
   })
-  return { task: `deaf-${tasks++}`, host: '127.0.0.1', ports: { 80: at } }
+  return {
+    target: { task: `${name}-${tasks++}`, host: '127.0.0.1', ports: { 80: at } },
+    taken: () => taken,
+    child,
+    async stop() {
+      child.kill('SIGSTOP')
+      waiting.push(...[1, 2, 3].map(() => connect(at, '127.0.0.1').on('error', () => undefined)))
+      await Promise.all(waiting.slice(0, 2).map((socket) => once(socket, 'connect')))
+    },
+  }
 }
+
+async function deaf(): Promise<Target> {
+  const { target, stop } = await elsewhere('deaf', answering())
+  await stop()
+  return target
+}
+
+const herd = (host: string, size: number) =>
+  Array.from({ length: size }, async () => {
+    const began = Date.now()
+    const { status, text } = await ask(host)
+    return { status, text, ms: Date.now() - began }
+  })
+
+test('a herd that comes to a task with room for two is answered to the last one', async () => {
+  const { target, taken } = await elsewhere('small', answering(5))
+  const { host } = await service([target])
+  expect((await ask(host)).text).toBe('ok')
+  const answers = await Promise.all(herd(host, 200))
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  // One after the other is a second. Who was not heard calls again long before the kernel would (after 1, 3 and 7 s).
+  expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(5_000)
+  expect(taken()).toBeLessThan(220)
+}, 30_000)
+
+test('who leaves while a connection is opened for it leaves no connection behind', async () => {
+  const { target, taken, child, stop } = await elsewhere('stopped', answering())
+  const { host } = await service([target])
+  expect((await ask(host)).text).toBe('ok')
+  await stop()
+  const calls = Array.from({ length: 40 }, () => send(host))
+  for (const { call } of calls) call.end()
+  await pause(300)
+  for (const { call } of calls) call.destroy()
+  await pause(50)
+  child.kill('SIGCONT')
+  expect((await ask(host)).text).toBe('ok')
+  // By then the kernel would have called again for each of them.
+  await pause(1_500)
+  // Twice somebody was answered, and three filled the room.
+  expect(taken()).toBeLessThanOrEqual(5)
+})
+
+test('when a task leaves, those that wait for a connection to it go elsewhere at once', async () => {
+  const { target, stop } = await elsewhere('leaving', answering())
+  const staying = await task('staying', (_, response) => void setTimeout(() => response.end('staying'), 100))
+  const { host, put } = await service([target, staying])
+  expect([(await ask(host)).text, (await ask(host)).text].sort()).toEqual(['ok', 'staying'])
+  await stop()
+  let answered = 0
+  const answers = herd(host, 40).map((answer) => answer.finally(() => answered++))
+  await pause(300)
+  // Half of them: more than are opened at a time.
+  expect(answered).toBe(20)
+  await put({ targets: [staying] })
+  for (const { text, ms } of await Promise.all(answers)) {
+    expect(text).toBe('staying')
+    expect(ms).toBeLessThan(1_500)
+  }
+})
 
 test('tasks that neither accept nor refuse do not hold a request for ever', async () => {
   const { host } = await service([await deaf(), await deaf()])
@@ -564,6 +680,24 @@ test('tasks that neither accept nor refuse do not hold a request for ever', asyn
   expect(answer.status).toBe(503)
   expect(answer.json.error.message).toContain('port 80')
 }, 20_000)
+
+test('the answer of a task that does not want a body, and closes before it has come, is passed on', async () => {
+  const { host } = await service([
+    await task('early', (_, response) => {
+      response.writeHead(413, { connection: 'close' })
+      response.end('too big')
+    }),
+  ])
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  for (let n = 0; n < 5; n++) {
+    const { call, answered } = send(host, { method: 'POST', agent })
+    call.end(Buffer.alloc(BODY_BYTES))
+    const { status, text } = await read(await answered)
+    // What is left of the body runs out, and makes room for the next request.
+    expect([status, text, call.reusedSocket]).toEqual([413, 'too big', n > 0])
+  }
+  agent.destroy()
+})
 
 test('a body that stalls is refused in time', async () => {
   const { host } = await service([await task('a', (message) => void message.resume())])

@@ -300,6 +300,8 @@ describe('killed in the middle of a wake', () => {
           30,
           'an answer',
         )
+        // A wake is faster than the functions are back: as soon as they listen, they have to be right.
+        await eventually(async () => (await fetch(it0.endpoint)).status, 30, 'the api to answer again')
         expect(await counts(service)).toEqual([1, 1])
         await asleep(service)
         await gone(service)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { choose, mayTryAgain, passOverMs } from '../../domain/balance.ts'
+import { attemptMs, choose, mayTryAgain, passOverMs } from '../../domain/balance.ts'
 import type { Door, Route, Target } from '../../domain/routing.ts'
 import { doorsOf, ownName, shownRoutes, wayOf, wrongDoors } from '../../domain/routing.ts'
 
@@ -158,6 +158,10 @@ describe('which task a request goes to', () => {
 
   test('a task that goes on refusing is passed over for longer, a second at most', () => {
     expect([0, 100, 300, 2_000, 10_000, 60_000].map(passOverMs)).toEqual([15, 15, 30, 200, 1_000, 1_000])
+  })
+
+  test('a call that was not heard is made anew within 25 ms, and four times a second in the end', () => {
+    expect([0, 1, 2, 3, 4, 5, 100].map(attemptMs)).toEqual([25, 50, 100, 200, 250, 250, 250])
   })
 })
 
