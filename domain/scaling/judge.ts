@@ -69,16 +69,16 @@ const mayGoIn = ({ min, suspended }: ScalableTarget, desired: number) => desired
  * tasks is heard before the service goes idle.
  */
 export function judge(target: ScalableTarget, seen: Seen): Verdict {
+  const known = calmed(target, seen)
   const woken = wake(target, seen)
-  if (woken) return { target: calmed(target, seen), move: woken }
+  if (woken) return { target: known, move: woken }
   const { samples } = seen
-  const measured = samples ? byPolicies(target, { ...seen, samples }) : { target }
-  const next = calmed(measured.target, seen)
+  const measured = samples ? byPolicies(known, { ...seen, samples }) : { target: known }
   const out = measured.move && measured.move.to > seen.desired
-  const idle = out ? undefined : rest(next, seen)
+  const idle = out ? undefined : rest(known, seen)
   // What policies want for the load there is, they would bring back: only zero, where nothing is asked at all, goes below.
   const kept = idle && idle.to > 0 && idle.to < wantedByPolicies(target, seen)
-  return { target: next, move: (kept ? undefined : idle) ?? measured.move }
+  return { target: measured.target, move: (kept ? undefined : idle) ?? measured.move }
 }
 
 /** As many as target tracking wants by what was measured; all there are where nothing was measured just now. */
@@ -306,12 +306,20 @@ function fewest(
   const tracked = agreed ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
-  // Where it is known what is asked of the service, only that lets it go to zero.
-  const least = seen.demand ? Math.max(target.min, 1) : target.min
+  const least = Math.max(target.min, leastAsked(target, seen))
   // A count that somebody set above the maximum comes down to it first.
   const to = seen.desired > target.max ? target.max : Math.max(least, best.value)
   if (to >= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'in', seconds: best.of.seconds } }
+}
+
+/**
+ * Below this no policy goes. Where it is known what is asked of the service, only that lets it go to zero; and a bound queue
+ * keeps what it takes, now and since fewer began to do: 10 tasks whose CPU is idle, 50 messages in flight and 5 a task stay 10.
+ */
+function leastAsked({ calm }: ScalableTarget, { demand }: Seen): number {
+  if (!demand) return 0
+  return Math.max(1, demand.floor ?? 0, calm?.most ?? 0)
 }
 
 /** All agree: the first of them is named, and the longest cooldown counts. */
