@@ -1,4 +1,5 @@
 import { alarmOf } from './alarm-tags.ts'
+import { boundsOf } from './bounds.ts'
 import type { Demand } from './demand.ts'
 import { type Metric, metricId, metricOf, type Sample } from './metrics.ts'
 import type { Calm, Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
@@ -61,8 +62,10 @@ export function policyMetrics(target: ScalableTarget): Metric[] {
   return [...new Map(metrics.map((metric) => [metricId(metric), metric])).values()]
 }
 
-const mayGoOut = ({ max, suspended }: ScalableTarget, desired: number) => desired < max && !suspended.out
-const mayGoIn = ({ min, suspended }: ScalableTarget, desired: number) => desired > min && !suspended.in
+const mayGoOut = (target: ScalableTarget, desired: number) =>
+  desired < boundsOf(target).max && !target.suspended.out
+const mayGoIn = (target: ScalableTarget, desired: number) =>
+  desired > boundsOf(target).min && !target.suspended.in
 
 /**
  * One evaluation: what is asked of a service comes before what its policies make of the past, but a policy that wants more
@@ -95,12 +98,14 @@ function wantedByPolicies(target: ScalableTarget, { samples, running, desired }:
 /** More tasks at once for what is asked. */
 function wake(target: ScalableTarget, { demand, desired }: Seen): Move | undefined {
   if (!demand || demand.needs <= desired || !mayGoOut(target, desired)) return undefined
-  const to = Math.min(target.max, Math.max(target.min, demand.needs))
-  return { to, cause: demand.words }
+  return { to: enough(target, demand), cause: demand.words }
 }
 
 /** As few as what is asked takes, and never less than the minimum. */
-const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max, Math.max(min, needs))
+function enough(target: ScalableTarget, { needs }: Demand): number {
+  const { min, max } = boundsOf(target)
+  return Math.min(max, Math.max(min, needs))
+}
 
 /** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
@@ -112,7 +117,7 @@ function calmed(target: ScalableTarget, { demand, desired, now }: Seen): Scalabl
   const calm: Calm = {
     since: going?.since ?? now,
     most: Math.max(few, going?.most ?? 0),
-    ...(few === target.min && { leastSince: going?.leastSince ?? now }),
+    ...(few === boundsOf(target).min && { leastSince: going?.leastSince ?? now }),
   }
   const same = going?.most === calm.most && going.leastSince === calm.leastSince
   return same ? target : { ...rest, calm }
@@ -136,9 +141,10 @@ function rest(
     cause: `${demand.words} for ${Math.round((now - since(began)) / 1_000)} seconds`,
   })
   const { leastSince } = calm
-  if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(target.min, leastSince)
+  const { min, max } = boundsOf(target)
+  if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(min, leastSince)
   // The maximum may have been lowered since.
-  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, target.max), calm.since) : undefined
+  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, max), calm.since) : undefined
 }
 
 /**
@@ -261,7 +267,7 @@ function fewerWish(target: ScalableTarget, seen: Measured): number {
     const sample = sampleIn(seen.samples, metricOf(config))
     return 'value' in sample ? wanted(config, sample.value, seen.running) : seen.running
   })
-  return Math.max(target.min, gradual(Math.max(...wishes), seen.running))
+  return Math.max(boundsOf(target).min, gradual(Math.max(...wishes), seen.running))
 }
 
 /**
@@ -277,7 +283,8 @@ function outward(wishes: readonly View[], target: ScalableTarget, seen: Measured
   )
   if (!best) return undefined
   // A count that somebody set below the minimum is lifted to it first.
-  const to = seen.desired < target.min ? target.min : Math.min(target.max, best.value)
+  const { min, max } = boundsOf(target)
+  const to = seen.desired < min ? min : Math.min(max, best.value)
   if (to <= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'out', seconds: best.of.seconds } }
 }
@@ -306,9 +313,10 @@ function fewest(
   const tracked = agreed ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
-  const least = Math.max(target.min, leastAsked(target, seen))
+  const { min, max } = boundsOf(target)
+  const least = Math.max(min, leastAsked(target, seen))
   // A count that somebody set above the maximum comes down to it first.
-  const to = seen.desired > target.max ? target.max : Math.max(least, best.value)
+  const to = seen.desired > max ? max : Math.max(least, best.value)
   if (to >= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'in', seconds: best.of.seconds } }
 }
@@ -368,8 +376,9 @@ export function moved(target: ScalableTarget, { to, cooldown }: Move, seen: Seen
   if (!cooldown) {
     const { calm, ...rest } = target
     const { leastSince } = calm ?? {}
-    const goesOn = leastSince !== undefined && to > target.min
-    return goesOn ? { ...rest, calm: { since: seen.now, most: target.min, leastSince } } : rest
+    const { min } = boundsOf(target)
+    const goesOn = leastSince !== undefined && to > min
+    return goesOn ? { ...rest, calm: { since: seen.now, most: min, leastSince } } : rest
   }
   const { side, seconds } = cooldown
   const until = seen.now + seconds * 1_000

@@ -17,6 +17,7 @@ import type { QueueDepth } from '../ports.ts'
 import { slotTaskId } from '../slots.ts'
 import { type Ended, ended, telling } from './activities.ts'
 import { alarmOf } from './alarm-tags.ts'
+import { boundsOf } from './bounds.ts'
 import { type Demand, demandOf } from './demand.ts'
 import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
 import { type Metric, metricOf, type Sample } from './metrics.ts'
@@ -220,7 +221,7 @@ function endOf(
   { from, to, applied }: OpenActivity,
   { desiredCount }: Service,
   running: number,
-  { min, max }: ScalableTarget,
+  target: ScalableTarget,
 ): Ended | undefined {
   if (desiredCount === to) {
     if (running !== to) return undefined
@@ -229,6 +230,7 @@ function endOf(
   }
   if (applied || desiredCount !== from)
     return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  const { min, max } = boundsOf(target)
   if (to < min || to > max)
     return { status: 'Overridden', message: `The bounds were set to ${min} and ${max} by someone else.` }
   return undefined
@@ -289,7 +291,8 @@ function* firing(
   call: Call,
 ): Reading<Decision<Looked>> {
   const { min, max } = fired.target
-  const to = fired.fault ? desiredCount : Math.min(max, Math.max(min, desiredCount))
+  const bounds = boundsOf(fired.target)
+  const to = fired.fault ? desiredCount : Math.min(bounds.max, Math.max(bounds.min, desiredCount))
   const cause = `scheduled action name ${fired.name} was triggered`
   const own: OpenActivity = {
     ...newActivity(desiredCount, to, cause, fired.description, call),
@@ -300,7 +303,8 @@ function* firing(
   const boundsSet = yield* telling(own, target.record, call)
   if (to === desiredCount)
     return { reply: { again: true }, changes: [saving(target, fired.target, call), ...boundsSet] }
-  const bound = to === min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
+  const bound =
+    to === bounds.min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
   const begun = yield* begin(
     target,
     fired.target,

@@ -269,6 +269,13 @@ describe('to zero and back', () => {
     ])
   })
 
+  test('a service has 5,000 tasks at most, whatever its queue and its target would have', () => {
+    const day = new Day(aim({ max: 2_147_483_647 }), 0)
+    const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(1_000_000) }
+    expect(day.looks(3, () => ask)).toEqual([5_000, 5_000, 5_000])
+    expect(day.causes).toHaveLength(1)
+  })
+
   test('a maximum that was lowered meanwhile holds', () => {
     const day = new Day(aim(), 5)
     const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(20) }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { updateService } from '../../domain/operations/services.ts'
-import { putScheduledAction } from '../../domain/scaling/actions.ts'
+import { describeScheduledActions, putScheduledAction } from '../../domain/scaling/actions.ts'
 import { describeScalingActivities } from '../../domain/scaling/activities.ts'
 import { type Looked, lookAtTarget, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
@@ -402,6 +402,69 @@ describe('scheduled actions', () => {
     shop.register({ MinCapacity: 1 })
     shop.pass(11)
     expect(shop.target.min).toBe(1)
+  })
+
+  test('bounds beyond the 5,000 tasks that one service may have set 5,000, once', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    const bounds = { MinCapacity: 6_000, MaxCapacity: 9_000 }
+    shop.ask(putScheduledAction, at('rush', 'at(2026-11-22T12:01:00)', bounds))
+    shop.pass(1)
+    shop.pass(2)
+    expect(shop.service.desiredCount).toBe(5_000)
+    expect(shop.target).toMatchObject({ min: 6_000, max: 9_000 })
+    const told = shop.activities().map((a) => a.Description)
+    expect(told.sort()).toEqual([
+      'Setting desired count to 5000.',
+      'Setting min capacity to 6000 and max capacity to 9000',
+    ])
+  })
+
+  test('one that is put again before a pass has seen that it was due is carried out, as it is then', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5, MaxCapacity: 10 }))
+    const again = at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5, MaxCapacity: 12 })
+    shop.ask(putScheduledAction, again, NOON + MINUTE + 3_000)
+    shop.pass(2)
+    expect(shop.service.desiredCount).toBe(5)
+    expect(shop.target).toMatchObject({ min: 5, max: 12 })
+    shop.register({ MinCapacity: 1 })
+    shop.ask(putScheduledAction, { ...again, ScalableTargetAction: { MinCapacity: 7 } }, NOON + 3 * MINUTE)
+    shop.pass(4)
+    expect(shop.target.min).toBe(1)
+  })
+
+  test('what was due by a schedule that is changed is carried out first, as it was then, and once', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('day', 'cron(1 12 * * ? *)', { MinCapacity: 5, MaxCapacity: 8 }))
+    const later = at('day', 'cron(10 12 * * ? *)', { MinCapacity: 3, MaxCapacity: 9 })
+    shop.ask(putScheduledAction, later, NOON + MINUTE + 3_000)
+    // And changed once more before the pass: nothing more is due.
+    shop.ask(putScheduledAction, { ...later, Schedule: 'cron(20 12 * * ? *)' }, NOON + MINUTE + 5_000)
+    expect(shop.ask(describeScheduledActions, { ServiceNamespace: 'ecs' }).ScheduledActions).toMatchObject([
+      { Schedule: 'cron(20 12 * * ? *)', ScalableTargetAction: { MinCapacity: 3, MaxCapacity: 9 } },
+    ])
+    shop.pass(2)
+    expect(shop.target).toMatchObject({ min: 5, max: 8 })
+    expect(shop.service.desiredCount).toBe(5)
+    shop.pass(10)
+    expect(shop.target).toMatchObject({ min: 5, max: 8 })
+    shop.pass(20)
+    expect(shop.target).toMatchObject({ min: 3, max: 9 })
+    expect(shop.activities().filter((a) => a.Cause?.startsWith('scheduled action'))).toHaveLength(2)
+  })
+
+  test('a schedule that is changed makes nothing up of the time before', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('day', 'cron(30 12 * * ? *)', { MinCapacity: 5 }))
+    shop.ask(putScheduledAction, at('day', 'rate(2 minutes)', { MinCapacity: 5 }), NOON + 5 * MINUTE)
+    shop.pass(5)
+    expect(shop.target.min).toBe(1)
+    shop.pass(6)
+    expect(shop.target.min).toBe(5)
   })
 
   test('to zero and back, by two rates; firings missed come to one', () => {
