@@ -84,15 +84,25 @@ export function judge(target: ScalableTarget, seen: Seen): Verdict {
   return { target: measured.target, move: (kept ? undefined : idle) ?? measured.move }
 }
 
-/** As many as target tracking wants by what was measured; all there are where nothing was measured just now. */
-function wantedByPolicies(target: ScalableTarget, { samples, running, desired }: Seen): number {
-  const configs = target.policies.flatMap(({ tracking }) => tracking ?? [])
-  if (configs.length > 0 && !samples) return desired
-  const wishes = configs.map((config) => {
-    const sample = sampleIn(samples!, metricOf(config))
-    return 'value' in sample ? wanted(config, sample.value, running) : 0
+/**
+ * As many as target tracking wants by what was measured; all there are while an alarm wants more, and where nothing was
+ * measured just now.
+ */
+function wantedByPolicies(target: ScalableTarget, seen: Seen): number {
+  const { samples, running, desired } = seen
+  const acting = target.policies.filter(({ name, tracking }) => tracking || alarmOf(target.tags, name))
+  if (acting.length === 0) return 0
+  if (!samples) return desired
+  const wishes = acting.map((policy) => {
+    const { tracking } = policy
+    if (!tracking) {
+      const { breach, leads } = stepView(policy, target, { ...seen, samples })
+      return breach && leads === 'out' ? desired : 0
+    }
+    const sample = sampleIn(samples, metricOf(tracking))
+    return 'value' in sample ? wanted(tracking, sample.value, running) : 0
   })
-  return Math.max(0, ...wishes)
+  return Math.max(...wishes)
 }
 
 /** More tasks at once for what is asked. */

@@ -34,7 +34,7 @@ export function unrestOfScaling(scene: Scene): string | undefined {
     if (service.desiredCount > 0 && isAsleep(target, store)) return `the target of ${name} is not awake yet`
     if (activity) return `${name} waits for ${activity.to} tasks`
     if (target.min === 0 && isUsed(service, scene)) return `${name} may still be used`
-    if (calm && !mayBeHeld(target)) return `${name} is about to be idle`
+    if (calm) return `${name} is about to be idle`
     if (low || breached) return `${name} is about to be scaled: ${JSON.stringify({ low, breached })}`
   }
   const left = targets.find((target) => {
@@ -51,10 +51,6 @@ const isAsleep = ({ cluster, service }: ScalableTarget, store: MemoryStore) =>
 /** By its tag. */
 const isBound = (service: Service | undefined) =>
   service?.tags?.some(({ key, value }) => key === QUEUE_TAG && value === WORK) ?? false
-
-/** Above zero the load of its tasks may want as many as there are, whatever its queue takes. */
-const mayBeHeld = (target: ScalableTarget) =>
-  target.min > 0 && target.policies.some((policy) => policy.tracking && queueIn(policy, target) === undefined)
 
 /** A gateway has not said yet that it has nothing to do with it any more. */
 const isUsed = ({ cluster, name, uid }: Service, { store, now }: Scene) =>

@@ -134,9 +134,9 @@ const someFamily = ({ good, bad }: Shop, random: Random, ill: number) =>
 
 const FOLLOWING = [IDLE_TAG, CONCURRENCY_TAG, QUEUE_TAG, PER_TASK_TAG, WAIT_TAG, MESSAGE_TAG]
 
-/** How a service follows what is asked of it. Not of a queue where its policies go by requests: those contradict each other. */
+/** How a service follows what is asked of it. Of a queue only where its policies go by nothing else. */
 function following({ metrics }: Shop, service: string, random: Random): Tag[] {
-  const bound = metrics.get(service) !== 'requests' && random.chance(0.5)
+  const bound = metrics.get(service) === 'work' && random.chance(0.5)
   const patient = bound && random.chance(0.4)
   const said = {
     ...(random.chance(0.8) && { [IDLE_TAG]: random.pick([20, 40, 60, 120]) }),

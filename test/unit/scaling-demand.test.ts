@@ -354,6 +354,19 @@ describe('policies and the queue that a service is bound to', () => {
     expect(day.look(ask(5), day.desired, 10)).toBe(9)
   })
 
+  test('an empty queue takes nothing that an alarm would bring back at once', () => {
+    const step: ScalingPolicy['step'] = {
+      AdjustmentType: 'ChangeInCapacity',
+      StepAdjustments: [{ MetricIntervalLowerBound: 0, ScalingAdjustment: 2 }],
+      Cooldown: 0,
+    }
+    const day = bound([{ ...policy, step }], 2)
+    day.target = { ...day.target, min: 1, max: 4, tags: { 'slipway:alarm:cpu': 'CPUUtilization above 60' } }
+    const pass = (cpu: number) => [day.look(ask(0), day.desired, cpu), day.look(ask(0))]
+    expect(new Set(Array.from({ length: 60 }, () => pass(80)).flat())).toEqual(new Set([4]))
+    expect(pass(10)).toEqual([1, 1])
+  })
+
   test('requests that are answered let policies take what the queue does not need', () => {
     const day = bound([tracking])
     const both = (): Partial<Asked> => ({ following, bound: depth(0, 30), leases: used(day)().leases })
