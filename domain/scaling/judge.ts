@@ -12,6 +12,8 @@ export interface Seen {
   readonly now: number
   /** Time between evaluations: one point of each metric. */
   readonly periodMs: number
+  /** How long ago the evaluation before was, where that is longer: all of them together may take longer than a period. */
+  readonly sinceMs?: number | undefined
   readonly desired: number
   readonly running: number
   /** While one of its deployments is in progress nothing is scaled in. */
@@ -251,9 +253,13 @@ function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, runn
 const NOTHING: Sample = { none: 'not measured' }
 const sampleIn = (samples: Measured['samples'], metric: Metric) => samples.get(metricId(metric)) ?? NOTHING
 
-/** The same point twice is one; a point that was missed begins anew. */
-function onward(before: Streak | undefined, { now, periodMs }: Seen): Streak {
-  if (!before || now - before.at > 1.75 * periodMs || now < before.at) return { at: now, count: 1 }
+/**
+ * The same point twice is one; a point that was missed begins anew. With a period of 10 s the one before is 17.5 s old at most;
+ * where passes take 25 s and so follow each other at that distance, 43.75.
+ */
+function onward(before: Streak | undefined, { now, periodMs, sinceMs = periodMs }: Seen): Streak {
+  const oldest = now - 1.75 * Math.max(periodMs, sinceMs)
+  if (!before || before.at < oldest || now < before.at) return { at: now, count: 1 }
   if (now - before.at < 0.5 * periodMs) return before
   return { at: now, count: before.count + 1 }
 }

@@ -116,6 +116,8 @@ export interface Observation {
   /** By queue; one that could not be asked is missing. */
   readonly depths: ReadonlyMap<string, QueueDepth>
   readonly periodMs: number
+  /** How long ago the observation before was begun, where that is longer. */
+  readonly sinceMs?: number | undefined
   /** Seconds that a start takes here. */
   readonly startS: number
   /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
@@ -180,6 +182,7 @@ export function* lookAtTarget(key: Key, observed: Observation, call: Call): Read
   const seen: Seen = {
     now,
     periodMs: observed.periodMs,
+    sinceMs: observed.sinceMs,
     desired: service.desiredCount,
     running: running.length,
     deploying: service.deployments.some((d) => d.rolloutState === 'IN_PROGRESS'),
