@@ -22,10 +22,10 @@ import { type Demand, demandOf } from './demand.ts'
 import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
 import { type Metric, metricOf, type Sample } from './metrics.ts'
 import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
-import { isLive, saving } from './resource.ts'
+import { isLive, isOf, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
 import { followingOf } from './service-tags.ts'
-import { deregistering } from './targets.ts'
+import { deregistering, SERVICE_GONE } from './targets.ts'
 
 /** What is to be observed for one scalable target, and of what. */
 export interface Wanted {
@@ -76,7 +76,7 @@ function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
 
 export interface Scaled {
   readonly target: Stored<ScalableTarget>
-  /** Undefined: there is none any more. */
+  /** Undefined: there is none any more, or another one of its name. */
   readonly service?: Service | undefined
   readonly serviceRev?: number | undefined
   readonly running: readonly Task[]
@@ -89,7 +89,8 @@ function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   if (!isLive(target)) return undefined
   const { cluster, service: name } = target.record
   const stored = yield* get<Service>(keys.service(scope, cluster, name))
-  const service = stored && stored.record.status !== 'INACTIVE' ? stored.record : undefined
+  const there = stored && stored.record.status !== 'INACTIVE' && isOf(target.record, stored)
+  const service = there ? stored.record : undefined
   const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
@@ -217,8 +218,6 @@ function restsUntil(stored: Stored<ScalableTarget>, target: ScalableTarget, serv
   if (!still || actions.length > 0 || policies.some(({ step }) => step)) return undefined
   return isAtRest(stored.due, now) ? stored.due : now + REST_MS
 }
-
-const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }
 
 function endOf(
   { from, to, applied }: OpenActivity,

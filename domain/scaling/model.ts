@@ -15,6 +15,8 @@ export interface ScalableTarget {
   id: string
   cluster: string
   service: string
+  /** Of the service that it was registered for; absent where it was stored before this was noted. */
+  uid?: string
   createdAt: number
   min: number
   max: number

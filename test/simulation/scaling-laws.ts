@@ -53,6 +53,8 @@ export function newScalingJudge(
   const { fail } = judge
   const targets = new Map<string, ScalableTarget>()
   const services = new Map<string, Service>()
+  /** The service that was there as each target was registered. */
+  const registered = new Map<string, string | undefined>()
   const sights = new WeakMap<Process, Sight>()
 
   const sightOf = (process: Process): Sight => {
@@ -96,6 +98,8 @@ export function newScalingJudge(
     wroteTarget(process, { key, record }) {
       const before = targets.get(key.pk)
       targets.set(key.pk, record)
+      if (!before || before.gone || before.createdAt !== record.createdAt)
+        registered.set(key.pk, services.get(key.pk)?.uid)
       if (!before || before.gone || !mayScale(process)) return
       // Its own write is as good as read.
       sightOf(process).targets.set(key.pk, record)
@@ -148,6 +152,9 @@ export function newScalingJudge(
     const side = to > from ? 'out' : 'in'
     if (to === from || to < record.min || to > record.max)
       fail('within its bounds', `${id} from ${from} to ${to} of ${record.min} to ${record.max}`)
+    const { uid } = sightOf(process).services.get(pk) ?? {}
+    if (uid !== registered.get(pk))
+      fail('a target is of one service', `${id} scales ${uid}, and the target is of ${registered.get(pk)}`)
     const policies = record.policies.filter(({ name }) => cause.endsWith(` triggered policy ${name}`))
     if (!cause.startsWith('monitor alarm')) return
     const service = sightOf(process).services.get(pk)

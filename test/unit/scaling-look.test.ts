@@ -9,9 +9,10 @@ import type { Sample } from '../../domain/scaling/metrics.ts'
 import { putScalingPolicy } from '../../domain/scaling/policies.ts'
 import { targetArn } from '../../domain/scaling/resource.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
-import { tagResource } from '../../domain/scaling/tags.ts'
-import { deregisterScalableTarget } from '../../domain/scaling/targets.ts'
+import { listTagsForResource, tagResource } from '../../domain/scaling/tags.ts'
+import { deregisterScalableTarget, describeScalableTargets } from '../../domain/scaling/targets.ts'
 import { ScaledShop, SHOP } from './scaling-shop.ts'
+import { said } from './services-shop.ts'
 import { apply, asleep, decide, NOON, newCall, put, scope, settle } from './support.ts'
 
 const MINUTE = 60_000
@@ -341,6 +342,59 @@ describe('at rest', () => {
     expect(shop.target).toMatchObject({ gone: true, policies: [] })
   })
 
+  test('a service that is made anew under its name before a pass has come by has none', () => {
+    const shop = new Scaling(2)
+    shop.register({ MinCapacity: 4, MaxCapacity: 7 })
+    shop.ask(putScheduledAction, at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5 }))
+    const { ScalableTargetARN } = shop.register()
+    remake(shop)
+    const all = { ServiceNamespace: 'ecs' as const }
+    expect(shop.ask(describeScalableTargets, all).ScalableTargets).toEqual([])
+    expect(
+      shop.ask(describeScheduledActions, { ...all, ResourceId: SHOP.ResourceId }).ScheduledActions,
+    ).toEqual([])
+    expect(said(() => shop.track(50))).toMatch(/^ObjectNotFoundException: No scalable target registered/)
+    expect(said(() => shop.ask(listTagsForResource, { ResourceARN: ScalableTargetARN }))).toMatch(
+      /^ResourceNotFoundException/,
+    )
+    shop.pass(1)
+    expect(shop.target).toMatchObject({ gone: true, policies: [], actions: [] })
+    expect(shop.service.desiredCount).toBe(3)
+  })
+
+  test('one that is registered for it begins anew, and what the old one waited for has ended', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    remake(shop)
+    expect(said(() => shop.register({ MaxCapacity: 9 }))).toMatch(/are both required/)
+    shop.register({ MinCapacity: 2, MaxCapacity: 6 }, NOON + 6 * MINUTE)
+    expect(shop.activities()).toMatchObject([
+      { StatusCode: 'Failed', StatusMessage: 'The service does not exist any more.' },
+    ])
+    shop.pass(7)
+    expect(shop.target).toMatchObject({ min: 2, max: 6, policies: [], createdAt: NOON + 6 * MINUTE })
+    expect(shop.target).not.toHaveProperty('gone')
+    expect(shop.target).not.toHaveProperty('activity')
+    shop.track(50)
+    for (const minute of [8, 9, 10]) shop.pass(minute, { cpu: 80 })
+    expect(shop.service.desiredCount).toBe(5)
+  })
+
+  test('one that was stored before targets said whose they are fits, and is told at the next registration', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    const { uid, ...before } = shop.target
+    expect(uid).toBe(shop.service.uid)
+    put(shop.records, shop.targetKey, before)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    expect(shop.service.desiredCount).toBe(4)
+    shop.register({ MaxCapacity: 9 })
+    expect(shop.target).toMatchObject({ uid, max: 9, policies: [{ name: 'cpu' }] })
+  })
+
   test('and what it waits for ends with both', () => {
     const shop = new Scaling(2)
     shop.register()
@@ -355,6 +409,15 @@ describe('at rest', () => {
   })
 })
 
+/** Deleted, gone, and made again with three tasks. */
+function remake(shop: Scaling): void {
+  shop.remove(true)
+  shop.reconcile((s) => ({ ...s, status: 'INACTIVE', slots: [] }))
+  shop.create({ desiredCount: 3 }, NOON + 5_000)
+  shop.fill(0, 'RUNNING', 'RUNNING', 'RUNNING')
+  shop.settled()
+}
+
 function readWanted(shop: Scaling) {
   const reading = wantedFor(shop.targetKey, MINUTE, newCall(NOON + MINUTE)())
   const wrapped = (function* () {
@@ -363,20 +426,20 @@ function readWanted(shop: Scaling) {
   return decide(wrapped, shop.records).reply
 }
 
-describe('scheduled actions', () => {
-  const at = (
-    ScheduledActionName: string,
-    Schedule: string,
-    ScalableTargetAction: object,
-    more: object = {},
-  ) => ({
-    ...SHOP,
-    ScheduledActionName,
-    Schedule,
-    ScalableTargetAction,
-    ...more,
-  })
+const at = (
+  ScheduledActionName: string,
+  Schedule: string,
+  ScalableTargetAction: object,
+  more: object = {},
+) => ({
+  ...SHOP,
+  ScheduledActionName,
+  Schedule,
+  ScalableTargetAction,
+  ...more,
+})
 
+describe('scheduled actions', () => {
   test('set bounds at their time, and the count where it lies outside', () => {
     const shop = new Scaling(2)
     shop.register()
