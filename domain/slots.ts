@@ -1,6 +1,9 @@
 import { hash } from './moment.ts'
 import type { Deployment, Service, Slot } from './service-model.ts'
 
+/** Of one service: ECS's own limit. */
+export const MOST_TASKS = 5_000
+
 /** The task of a slot: the same slot and generation always name the same task (Law 4). */
 export const slotTaskId = ({ uid }: Pick<Service, 'uid'>, { deployment, number, generation }: Slot): string =>
   hash(`${uid}/${deployment}/${number}/${generation}`)

@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts'
 import { canonical } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { type Input, invalid, notFound, type Output } from './api.ts'
-import { firesAfter } from './firing.ts'
+import { firesAfter, lastFired } from './firing.ts'
 import type { ScheduledAction } from './model.ts'
 import { byName } from './policies.ts'
 import {
@@ -23,7 +23,10 @@ import {
 
 const MOST_ACTIONS = 200
 
-/** What an update leaves out stays, but for start and end. */
+/**
+ * What an update leaves out stays, but for start and end. What was due already is carried out, though no pass has come by
+ * since: with the new bounds where only those have changed, and as it was where its time has, as UpdateSchedule does it.
+ */
 export function* putScheduledAction(
   input: Input<'PutScheduledAction'>,
   call: Call,
@@ -57,7 +60,7 @@ function actionOf(
   const given = input.ScalableTargetAction
   const min = given ? given.MinCapacity : before?.min
   const max = given ? given.MaxCapacity : before?.max
-  return {
+  const action: Omit<ScheduledAction, 'seen' | 'owed'> = {
     name: input.ScheduledActionName ?? '',
     uuid: before?.uuid ?? uuid,
     createdAt: before?.createdAt ?? now,
@@ -67,10 +70,16 @@ function actionOf(
     ...(input.EndTime && { endTime: input.EndTime.getTime() }),
     ...(min !== undefined && { min }),
     ...(max !== undefined && { max }),
-    // What another schedule would have done before now is not made up for.
-    seen: now,
   }
+  const same = before && when(before) === when(action)
+  // Of what was missed the last counts, as always.
+  const owed = (before && !same && lastFired(before, now)) || before?.owed
+  // What another schedule would have done before now is not made up for.
+  return { ...action, seen: same ? before.seen : now, ...(owed && { owed }) }
 }
+
+const when = ({ schedule, timezone, startTime, endTime }: Omit<ScheduledAction, 'seen'>) =>
+  canonical({ schedule, timezone, startTime, endTime })
 
 function judge(action: ScheduledAction, before: ScheduledAction | undefined, now: number): void {
   if (action.endTime !== undefined && action.endTime <= (action.startTime ?? now))

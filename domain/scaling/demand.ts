@@ -11,6 +11,11 @@ import type { Following, QueuePace } from './service-tags.ts'
 export interface Demand {
   /** The fewest tasks that this takes. */
   readonly needs: number
+  /**
+   * Fewer than these no policy leaves: its bound queue says how many tasks it takes, and each has messages in hand. (Requests
+   * need those that there are, and policies are there to say how many those should be: they set none.)
+   */
+  readonly floor?: number | undefined
   /** Nothing at all, since then or longer; absent while something is. */
   readonly quietSince?: number | undefined
   /** What it is, for the activity's cause. */
@@ -45,15 +50,23 @@ export function demandOf(asked: Asked): Demand | undefined {
   const { routed, bound, others } = asked
   const all = [
     ...(routed ? [byRequests(asked)] : []),
-    ...(bound ? [bound.depth ? byQueue(bound.depth, asked) : byNobody(asked)] : []),
+    ...(bound ? [floored(bound.depth ? byQueue(bound.depth, asked) : byNobody(asked))] : []),
     ...others.map(({ depth, wakes }) => (depth ? byOtherQueue(depth, wakes, asked) : byNobody(asked))),
   ]
   if (all.length === 0) return undefined
   const most = all.reduce((a, b) => (b.needs > a.needs ? b : a))
   const quiet = all.map(({ quietSince }) => quietSince)
   const quietSince = quiet.every((since) => since !== undefined) ? Math.max(...quiet) : undefined
-  return { needs: most.needs, words: most.words, ...(quietSince !== undefined && { quietSince }) }
+  const floor = all.find((one) => one.floor !== undefined)?.floor
+  return {
+    needs: most.needs,
+    ...(floor !== undefined && { floor }),
+    words: most.words,
+    ...(quietSince !== undefined && { quietSince }),
+  }
 }
+
+const floored = (demand: Demand): Demand => ({ ...demand, floor: demand.needs })
 
 /**
  * Requests that are held while nothing runs ask for the first tasks: one, or as many as their concurrency takes (200 held

@@ -1,4 +1,5 @@
 import { alarmOf } from './alarm-tags.ts'
+import { boundsOf } from './bounds.ts'
 import type { Demand } from './demand.ts'
 import { type Metric, metricId, metricOf, type Sample } from './metrics.ts'
 import type { Calm, Cooldown, ScalableTarget, ScalingPolicy, Streak } from './model.ts'
@@ -11,6 +12,8 @@ export interface Seen {
   readonly now: number
   /** Time between evaluations: one point of each metric. */
   readonly periodMs: number
+  /** How long ago the evaluation before was, where that is longer: all of them together may take longer than a period. */
+  readonly sinceMs?: number | undefined
   readonly desired: number
   readonly running: number
   /** While one of its deployments is in progress nothing is scaled in. */
@@ -61,46 +64,60 @@ export function policyMetrics(target: ScalableTarget): Metric[] {
   return [...new Map(metrics.map((metric) => [metricId(metric), metric])).values()]
 }
 
-const mayGoOut = ({ max, suspended }: ScalableTarget, desired: number) => desired < max && !suspended.out
-const mayGoIn = ({ min, suspended }: ScalableTarget, desired: number) => desired > min && !suspended.in
+const mayGoOut = (target: ScalableTarget, desired: number) =>
+  desired < boundsOf(target).max && !target.suspended.out
+const mayGoIn = (target: ScalableTarget, desired: number) =>
+  desired > boundsOf(target).min && !target.suspended.in
 
 /**
  * One evaluation: what is asked of a service comes before what its policies make of the past, but a policy that wants more
  * tasks is heard before the service goes idle.
  */
 export function judge(target: ScalableTarget, seen: Seen): Verdict {
+  const known = calmed(target, seen)
   const woken = wake(target, seen)
-  if (woken) return { target: calmed(target, seen), move: woken }
+  if (woken) return { target: known, move: woken }
   const { samples } = seen
-  const measured = samples ? byPolicies(target, { ...seen, samples }) : { target }
-  const next = calmed(measured.target, seen)
+  const measured = samples ? byPolicies(known, { ...seen, samples }) : { target: known }
   const out = measured.move && measured.move.to > seen.desired
-  const idle = out ? undefined : rest(next, seen)
+  const idle = out ? undefined : rest(known, seen)
   // What policies want for the load there is, they would bring back: only zero, where nothing is asked at all, goes below.
   const kept = idle && idle.to > 0 && idle.to < wantedByPolicies(target, seen)
-  return { target: next, move: (kept ? undefined : idle) ?? measured.move }
+  return { target: measured.target, move: (kept ? undefined : idle) ?? measured.move }
 }
 
-/** As many as target tracking wants by what was measured; all there are where nothing was measured just now. */
-function wantedByPolicies(target: ScalableTarget, { samples, running, desired }: Seen): number {
-  const configs = target.policies.flatMap(({ tracking }) => tracking ?? [])
-  if (configs.length > 0 && !samples) return desired
-  const wishes = configs.map((config) => {
-    const sample = sampleIn(samples!, metricOf(config))
-    return 'value' in sample ? wanted(config, sample.value, running) : 0
+/**
+ * As many as target tracking wants by what was measured; all there are while an alarm wants more, and where nothing was
+ * measured just now.
+ */
+function wantedByPolicies(target: ScalableTarget, seen: Seen): number {
+  const { samples, running, desired } = seen
+  const acting = target.policies.filter(({ name, tracking }) => tracking || alarmOf(target.tags, name))
+  if (acting.length === 0) return 0
+  if (!samples) return desired
+  const wishes = acting.map((policy) => {
+    const { tracking } = policy
+    if (!tracking) {
+      const { breach, leads } = stepView(policy, target, { ...seen, samples })
+      return breach && leads === 'out' ? desired : 0
+    }
+    const sample = sampleIn(samples, metricOf(tracking))
+    return 'value' in sample ? wanted(tracking, sample.value, running) : 0
   })
-  return Math.max(0, ...wishes)
+  return Math.max(...wishes)
 }
 
 /** More tasks at once for what is asked. */
 function wake(target: ScalableTarget, { demand, desired }: Seen): Move | undefined {
   if (!demand || demand.needs <= desired || !mayGoOut(target, desired)) return undefined
-  const to = Math.min(target.max, Math.max(target.min, demand.needs))
-  return { to, cause: demand.words }
+  return { to: enough(target, demand), cause: demand.words }
 }
 
 /** As few as what is asked takes, and never less than the minimum. */
-const enough = ({ min, max }: ScalableTarget, { needs }: Demand) => Math.min(max, Math.max(min, needs))
+function enough(target: ScalableTarget, { needs }: Demand): number {
+  const { min, max } = boundsOf(target)
+  return Math.min(max, Math.max(min, needs))
+}
 
 /** The target with what would have done lately; without what is known of that it begins anew. The same value when nothing changed. */
 function calmed(target: ScalableTarget, { demand, desired, now }: Seen): ScalableTarget {
@@ -112,7 +129,7 @@ function calmed(target: ScalableTarget, { demand, desired, now }: Seen): Scalabl
   const calm: Calm = {
     since: going?.since ?? now,
     most: Math.max(few, going?.most ?? 0),
-    ...(few === target.min && { leastSince: going?.leastSince ?? now }),
+    ...(few === boundsOf(target).min && { leastSince: going?.leastSince ?? now }),
   }
   const same = going?.most === calm.most && going.leastSince === calm.leastSince
   return same ? target : { ...rest, calm }
@@ -136,9 +153,10 @@ function rest(
     cause: `${demand.words} for ${Math.round((now - since(began)) / 1_000)} seconds`,
   })
   const { leastSince } = calm
-  if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(target.min, leastSince)
+  const { min, max } = boundsOf(target)
+  if (leastSince !== undefined && now >= since(leastSince) + idleMs) return moveTo(min, leastSince)
   // The maximum may have been lowered since.
-  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, target.max), calm.since) : undefined
+  return now >= since(calm.since) + idleMs ? moveTo(Math.min(calm.most, max), calm.since) : undefined
 }
 
 /**
@@ -235,9 +253,13 @@ function stepView(policy: ScalingPolicy, target: ScalableTarget, { samples, runn
 const NOTHING: Sample = { none: 'not measured' }
 const sampleIn = (samples: Measured['samples'], metric: Metric) => samples.get(metricId(metric)) ?? NOTHING
 
-/** The same point twice is one; a point that was missed begins anew. */
-function onward(before: Streak | undefined, { now, periodMs }: Seen): Streak {
-  if (!before || now - before.at > 1.75 * periodMs || now < before.at) return { at: now, count: 1 }
+/**
+ * The same point twice is one; a point that was missed begins anew. With a period of 10 s the one before is 17.5 s old at most;
+ * where passes take 25 s and so follow each other at that distance, 43.75.
+ */
+function onward(before: Streak | undefined, { now, periodMs, sinceMs = periodMs }: Seen): Streak {
+  const oldest = now - 1.75 * Math.max(periodMs, sinceMs)
+  if (!before || before.at < oldest || now < before.at) return { at: now, count: 1 }
   if (now - before.at < 0.5 * periodMs) return before
   return { at: now, count: before.count + 1 }
 }
@@ -261,7 +283,7 @@ function fewerWish(target: ScalableTarget, seen: Measured): number {
     const sample = sampleIn(seen.samples, metricOf(config))
     return 'value' in sample ? wanted(config, sample.value, seen.running) : seen.running
   })
-  return Math.max(target.min, gradual(Math.max(...wishes), seen.running))
+  return Math.max(boundsOf(target).min, gradual(Math.max(...wishes), seen.running))
 }
 
 /**
@@ -277,7 +299,8 @@ function outward(wishes: readonly View[], target: ScalableTarget, seen: Measured
   )
   if (!best) return undefined
   // A count that somebody set below the minimum is lifted to it first.
-  const to = seen.desired < target.min ? target.min : Math.min(target.max, best.value)
+  const { min, max } = boundsOf(target)
+  const to = seen.desired < min ? min : Math.min(max, best.value)
   if (to <= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'out', seconds: best.of.seconds } }
 }
@@ -306,12 +329,21 @@ function fewest(
   const tracked = agreed ? [{ to: fewerWish(target, seen), ...lowCause(target) }] : []
   const best = largest([...stepped, ...tracked], (one) => one.to)
   if (!best) return undefined
-  // Where it is known what is asked of the service, only that lets it go to zero.
-  const least = seen.demand ? Math.max(target.min, 1) : target.min
+  const { min, max } = boundsOf(target)
+  const least = Math.max(min, leastAsked(target, seen))
   // A count that somebody set above the maximum comes down to it first.
-  const to = seen.desired > target.max ? target.max : Math.max(least, best.value)
+  const to = seen.desired > max ? max : Math.max(least, best.value)
   if (to >= seen.desired) return undefined
   return { to, cause: best.of.cause, cooldown: { side: 'in', seconds: best.of.seconds } }
+}
+
+/**
+ * Below this no policy goes. Where it is known what is asked of the service, only that lets it go to zero; and a bound queue
+ * keeps what it takes, now and since fewer began to do: 10 tasks whose CPU is idle, 50 messages in flight and 5 a task stay 10.
+ */
+function leastAsked({ calm }: ScalableTarget, { demand }: Seen): number {
+  if (!demand) return 0
+  return Math.max(1, demand.floor ?? 0, calm?.most ?? 0)
 }
 
 /** All agree: the first of them is named, and the longest cooldown counts. */
@@ -360,8 +392,9 @@ export function moved(target: ScalableTarget, { to, cooldown }: Move, seen: Seen
   if (!cooldown) {
     const { calm, ...rest } = target
     const { leastSince } = calm ?? {}
-    const goesOn = leastSince !== undefined && to > target.min
-    return goesOn ? { ...rest, calm: { since: seen.now, most: target.min, leastSince } } : rest
+    const { min } = boundsOf(target)
+    const goesOn = leastSince !== undefined && to > min
+    return goesOn ? { ...rest, calm: { since: seen.now, most: min, leastSince } } : rest
   }
   const { side, seconds } = cooldown
   const until = seen.now + seconds * 1_000

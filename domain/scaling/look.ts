@@ -20,14 +20,15 @@ import type { Service } from '../service-model.ts'
 import { slotTaskId } from '../slots.ts'
 import { type Ended, ended, telling } from './activities.ts'
 import { alarmOf } from './alarm-tags.ts'
+import { boundsOf } from './bounds.ts'
 import { type Demand, demandOf } from './demand.ts'
 import { judge, type Move, metricsOf, moved, type Seen } from './judge.ts'
 import { type Metric, metricOf, type Sample } from './metrics.ts'
 import type { OpenActivity, RequestCount, ScalableTarget } from './model.ts'
-import { isLive, saving } from './resource.ts'
+import { isLive, isOf, saving } from './resource.ts'
 import { fire } from './scheduled.ts'
 import { followingOf } from './service-tags.ts'
-import { deregistering } from './targets.ts'
+import { deregistering, SERVICE_GONE } from './targets.ts'
 
 /** What is to be observed for one scalable target, and of what. */
 export interface Wanted {
@@ -78,7 +79,7 @@ function* countsFrom(from: number, { pk }: Key): Reading<RequestCount[]> {
 
 export interface Scaled {
   readonly target: Stored<ScalableTarget>
-  /** Undefined: there is none any more. */
+  /** Undefined: there is none any more, or another one of its name. */
   readonly service?: Service | undefined
   readonly serviceRev?: number | undefined
   readonly running: readonly Task[]
@@ -91,7 +92,8 @@ function* read(key: Key, { scope }: Call): Reading<Scaled | undefined> {
   if (!isLive(target)) return undefined
   const { cluster, service: name } = target.record
   const stored = yield* get<Service>(keys.service(scope, cluster, name))
-  const service = stored && stored.record.status !== 'INACTIVE' ? stored.record : undefined
+  const there = stored && stored.record.status !== 'INACTIVE' && isOf(target.record, stored)
+  const service = there ? stored.record : undefined
   const ids = (service?.slots ?? []).map((slot) => slotTaskId(service!, slot))
   const tasks = yield* getAll<Task>(ids.map((id) => keys.task(scope, id)))
   const running = tasks.flatMap((t) => (t?.record.lastStatus === 'RUNNING' ? [t.record] : []))
@@ -118,6 +120,8 @@ export interface Observation {
   /** By queue; one that could not be asked is missing. */
   readonly depths: ReadonlyMap<string, QueueDepth>
   readonly periodMs: number
+  /** How long ago the observation before was begun, where that is longer. */
+  readonly sinceMs?: number | undefined
   /** Seconds that a start takes here. */
   readonly startS: number
   /** What was read to observe: a first decision need not read it again, for a write that it has become too old for fails. */
@@ -182,6 +186,7 @@ export function* lookAtTarget(key: Key, observed: Observation, call: Call): Read
   const seen: Seen = {
     now,
     periodMs: observed.periodMs,
+    sinceMs: observed.sinceMs,
     desired: service.desiredCount,
     running: running.length,
     deploying: service.deployments.some((d) => d.rolloutState === 'IN_PROGRESS'),
@@ -217,13 +222,11 @@ function restsUntil(stored: Stored<ScalableTarget>, target: ScalableTarget, serv
   return isAtRest(stored.due, now) ? stored.due : now + REST_MS
 }
 
-const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }
-
 function endOf(
   { from, to, applied }: OpenActivity,
   { desiredCount }: Service,
   running: number,
-  { min, max }: ScalableTarget,
+  target: ScalableTarget,
 ): Ended | undefined {
   if (desiredCount === to) {
     if (running !== to) return undefined
@@ -232,6 +235,7 @@ function endOf(
   }
   if (applied || desiredCount !== from)
     return { status: 'Overridden', message: `The desired count was set to ${desiredCount} by someone else.` }
+  const { min, max } = boundsOf(target)
   if (to < min || to > max)
     return { status: 'Overridden', message: `The bounds were set to ${min} and ${max} by someone else.` }
   return undefined
@@ -292,7 +296,8 @@ function* firing(
   call: Call,
 ): Reading<Decision<Looked>> {
   const { min, max } = fired.target
-  const to = fired.fault ? desiredCount : Math.min(max, Math.max(min, desiredCount))
+  const bounds = boundsOf(fired.target)
+  const to = fired.fault ? desiredCount : Math.min(bounds.max, Math.max(bounds.min, desiredCount))
   const cause = `scheduled action name ${fired.name} was triggered`
   const own: OpenActivity = {
     ...newActivity(desiredCount, to, cause, fired.description, call),
@@ -303,7 +308,8 @@ function* firing(
   const boundsSet = yield* telling(own, target.record, call)
   if (to === desiredCount)
     return { reply: { again: true }, changes: [saving(target, fired.target, call), ...boundsSet] }
-  const bound = to === min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
+  const bound =
+    to === bounds.min ? `minimum capacity was set to ${min}` : `maximum capacity was set to ${max}`
   const begun = yield* begin(
     target,
     fired.target,

@@ -15,6 +15,8 @@ export interface ScalableTarget {
   id: string
   cluster: string
   service: string
+  /** Of the service that it was registered for; absent where it was stored before this was noted. */
+  uid?: string
   createdAt: number
   min: number
   max: number
@@ -73,6 +75,14 @@ export interface ScheduledAction {
   max?: number
   /** Firings up to here are done with. */
   seen: number
+  /** Was due by the schedule that it had before, and is carried out with the bounds of then. */
+  owed?: OwedFiring
+}
+
+export interface OwedFiring {
+  at: number
+  min?: number
+  max?: number
 }
 
 /** Evaluations in a row that said the same: when the last one was, and how many. */

@@ -11,6 +11,7 @@ import {
 } from '../decision.ts'
 import { Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
+import type { Service } from '../model.ts'
 import { hash } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { encodePage, parsePage } from '../operations/paging.ts'
@@ -95,6 +96,26 @@ export const noTarget = (resource: Resource) =>
 export const isLive = (stored: Stored<ScalableTarget> | undefined): stored is Stored<ScalableTarget> =>
   stored !== undefined && !stored.record.gone
 
+/** Whether the service that has a target's name is the one that it was registered for: one made anew since has no target. */
+export const isOf = ({ uid }: ScalableTarget, service: Stored<Service> | undefined): boolean =>
+  uid === undefined || service === undefined || uid === service.record.uid
+
+const serviceOf = (scope: Scope, { cluster, service }: Resource): Key => keys.service(scope, cluster, service)
+
+/** The live target of that key, unless its service is gone and there is another one of its name. */
+export function* getTarget(key: Key, scope: Scope): Reading<Stored<ScalableTarget> | undefined> {
+  const stored = yield* get<ScalableTarget>(key)
+  if (!isLive(stored)) return undefined
+  return isOf(stored.record, yield* get<Service>(serviceOf(scope, stored.record))) ? stored : undefined
+}
+
+/** All such targets of those keys. */
+function* getTargets(all: readonly Key[], scope: Scope): Reading<ScalableTarget[]> {
+  const found = (yield* getAll<ScalableTarget>(all)).filter(isLive)
+  const services = yield* getAll<Service>(found.map(({ record }) => serviceOf(scope, record)))
+  return found.filter(({ record }, n) => isOf(record, services[n])).map(({ record }) => record)
+}
+
 /** Wakes the scalable target of a service by the service's key, where it has one: it may be at rest (`look`). */
 export function* wakingTarget(service: Key): Reading<Effect[]> {
   const key = keys.scalableTargetOf(service)
@@ -105,8 +126,8 @@ export const keyOf = (scope: Scope, { cluster, service }: Resource): Key =>
   keys.scalableTarget(scope, cluster, service)
 
 export function* findTarget(resource: Resource, { scope }: Call): Reading<Stored<ScalableTarget>> {
-  const stored = yield* get<ScalableTarget>(keyOf(scope, resource))
-  if (!isLive(stored)) throw noTarget(resource)
+  const stored = yield* getTarget(keyOf(scope, resource), scope)
+  if (!stored) throw noTarget(resource)
   return stored
 }
 
@@ -132,8 +153,11 @@ export function* targetsAfter(
   scope: Scope,
 ): Reading<{ targets: ScalableTarget[]; next?: string | undefined }> {
   const page = yield* list({ lpk: keys.scalableTargetsPartition(scope), after, limit: 100 })
-  const found = yield* getAll<ScalableTarget>(page.items.map(({ key }) => key))
-  return { targets: found.filter(isLive).map(({ record }) => record), next: page.next }
+  const targets = yield* getTargets(
+    page.items.map(({ key }) => key),
+    scope,
+  )
+  return { targets, next: page.next }
 }
 
 const resourceIn = (place: string): Resource => {
@@ -192,6 +216,8 @@ export function* pageOf<T extends { readonly name: string }>(
 
 function* named(of: readonly Resource[], scope: Scope): Reading<ScalableTarget[]> {
   const places = [...new Set(of.map(placeOf))].sort()
-  const found = yield* getAll<ScalableTarget>(places.map((place) => keyOf(scope, resourceIn(place))))
-  return found.filter(isLive).map(({ record }) => record)
+  return yield* getTargets(
+    places.map((place) => keyOf(scope, resourceIn(place))),
+    scope,
+  )
 }

@@ -1,5 +1,5 @@
-import { lastDue } from './firing.ts'
-import type { ScalableTarget, ScheduledAction } from './model.ts'
+import { dueFiring } from './firing.ts'
+import type { ScalableTarget } from './model.ts'
 
 /** What scheduled actions come to at one time. */
 export interface Fired {
@@ -15,16 +15,16 @@ export interface Fired {
  * them follows. Firings missed while everything was down, or suspended, come to one, or to none.
  */
 export function fire(target: ScalableTarget, now: number): Fired | undefined {
-  const due = target.actions
-    .map((action) => ({ action, at: lastDue(action, now) }))
-    .filter((one): one is { action: ScheduledAction; at: number } => one.at !== undefined)
-    .sort((a, b) => a.at - b.at)
-  const [first] = due
+  const due = target.actions.flatMap((action) => {
+    const one = dueFiring(action, now)
+    return one ? [{ action, ...one }] : []
+  })
+  const [first] = due.sort((a, b) => a.firing.at - b.firing.at)
   if (!first) return undefined
-  const { action, at } = first
-  const actions = target.actions.map((a) => (a === action ? { ...a, seen: at } : a))
-  const min = action.min ?? target.min
-  const max = action.max ?? target.max
+  const { action, firing, after } = first
+  const actions = target.actions.map((a) => (a === action ? after : a))
+  const min = firing.min ?? target.min
+  const max = firing.max ?? target.max
   const description = `Setting min capacity to ${min} and max capacity to ${max}`
   if (target.suspended.scheduled)
     return {

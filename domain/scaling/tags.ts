@@ -5,7 +5,7 @@ import type { Call } from '../operations/call.ts'
 import { judgeAlarms } from './alarm-tags.ts'
 import { type Input, invalid, type Output } from './api.ts'
 import type { ScalableTarget, ScalableTargetName } from './model.ts'
-import { isLive, keyOf, saving } from './resource.ts'
+import { getTarget, keyOf, saving } from './resource.ts'
 
 /** Tags of scalable targets: nothing else of this service has any. */
 
@@ -68,8 +68,8 @@ function* tagged(arn: string | undefined, { scope }: Call): Reading<Stored<Scala
   if (!id) throw invalid(`Invalid resource ARN: ${arn}`)
   const name = yield* get<ScalableTargetName>(keys.scalableTargetName(scope, id))
   const here = region === scope.region && account === scope.account
-  const stored = name && here ? yield* get<ScalableTarget>(keyOf(scope, name.record)) : undefined
-  if (!isLive(stored))
+  const stored = name && here ? yield* getTarget(keyOf(scope, name.record), scope) : undefined
+  if (!stored)
     throw new Refusal('ResourceNotFoundException', `Unable to find the resource ${arn}.`, {
       ResourceName: arn,
     })

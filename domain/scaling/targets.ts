@@ -10,6 +10,7 @@ import {
   DIMENSION,
   findTarget,
   isLive,
+  isOf,
   judgeNamespace,
   keyOf,
   NAMESPACE,
@@ -29,7 +30,10 @@ import { checkTags } from './tags.ts'
 const roleOf = (account: string) =>
   `arn:aws:iam::${account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService`
 
-/** The first time both bounds are needed; after that only what is given changes, and the service's count does not. */
+/**
+ * The first time both bounds are needed; after that only what is given changes, and the service's count does not. For a
+ * service that was made anew under its name it is the first time again: what was there for the old one ends.
+ */
 export function* registerScalableTarget(
   input: Input<'RegisterScalableTarget'>,
   call: Call,
@@ -38,13 +42,15 @@ export function* registerScalableTarget(
   const resource = resourceOf(input)
   const id = targetId(resource)
   const stored = yield* get<ScalableTarget>(keyOf(scope, resource))
-  const before = isLive(stored) ? stored.record : undefined
+  const service = yield* get<Service>(keys.service(scope, resource.cluster, resource.service))
+  const live = isLive(stored) ? stored.record : undefined
+  const before = live && isOf(live, service) ? live : undefined
   const min = input.MinCapacity ?? before?.min
   const max = input.MaxCapacity ?? before?.max
   if (min === undefined || max === undefined)
     throw invalid('MinCapacity and MaxCapacity are both required to register a new scalable target.')
   if (max < min) throw invalid('Maximum capacity cannot be less than minimum capacity')
-  yield* judgeService(resource, call)
+  if (service?.record.status !== 'ACTIVE') throw invalid(`ECS service doesn't exist: ${resourceId(resource)}`)
   if (input.Tags) checkTags(input.Tags)
   if (before && input.Tags && canonical(input.Tags) !== canonical(before.tags ?? {}))
     throw invalid('Tags are given when a target is registered first; use TagResource for one that is.')
@@ -58,6 +64,7 @@ export function* registerScalableTarget(
       actions: [],
       ...(input.Tags && Object.keys(input.Tags).length > 0 && { tags: input.Tags }),
     }),
+    uid: service.record.uid,
     min,
     max,
     ...(role && { role }),
@@ -67,18 +74,16 @@ export function* registerScalableTarget(
   if (before && canonical(before) === canonical(record)) return { reply }
   const nameKey = keys.scalableTargetName(scope, id)
   const name = stored ? undefined : yield* get<ScalableTargetName>(nameKey)
+  const left = before ? undefined : live?.activity
+  const told = left ? yield* telling(ended(left, SERVICE_GONE, moment.now), resource, call) : []
   return {
     reply,
     changes: [
+      ...told,
       ...(stored || name ? [] : [{ key: nameKey, expect: 'absent' as const, record: { ...resource } }]),
       saving(stored, record, call),
     ],
   }
-}
-
-function* judgeService(resource: { cluster: string; service: string }, { scope }: Call): Reading<void> {
-  const found = yield* get<Service>(keys.service(scope, resource.cluster, resource.service))
-  if (found?.record.status !== 'ACTIVE') throw invalid(`ECS service doesn't exist: ${resourceId(resource)}`)
 }
 
 const suspendedOf = (
@@ -132,6 +137,7 @@ export function* deregisterScalableTarget(
   return { reply: {}, changes: yield* deregistering(stored, DEREGISTERED, call) }
 }
 
+export const SERVICE_GONE: Ended = { status: 'Failed', message: 'The service does not exist any more.' }
 const DEREGISTERED: Ended = { status: 'Overridden', message: 'The scalable target was deregistered.' }
 
 /** What it waits for ends with it. */

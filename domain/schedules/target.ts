@@ -2,6 +2,7 @@ import { RunTask$, type RunTaskRequest } from '@aws-sdk/client-ecs'
 import type { Target } from '@aws-sdk/client-scheduler'
 import { isClusterArn, judged, objectIn, runTaskOf, starter } from '../ecs-parameters.ts'
 import { Refusal, unsupported } from '../errors.ts'
+import { MOST_TASKS } from '../slots.ts'
 import { type SchemaRef, shapeOf } from '../wire/shapes.ts'
 import { invalid } from './api.ts'
 import { MISSED, OVERLAPS, tagsOf, UNIVERSAL } from './firing.ts'
@@ -114,8 +115,8 @@ function serviceCount(input: Record<string, unknown>): ServiceCount {
     throw invalid('Target.Input needs Service, a name or ARN.')
   if (cluster !== undefined && typeof cluster !== 'string')
     throw invalid('Cluster in Target.Input must be a string.')
-  if (!Number.isInteger(desiredCount) || Number(desiredCount) < 0 || Number(desiredCount) > 5_000)
-    throw invalid('Target.Input needs DesiredCount, a whole number from 0 to 5000.')
+  if (!Number.isInteger(desiredCount) || Number(desiredCount) < 0 || Number(desiredCount) > MOST_TASKS)
+    throw invalid(`Target.Input needs DesiredCount, a whole number from 0 to ${MOST_TASKS}.`)
   return { cluster, service, desiredCount: Number(desiredCount) }
 }
 

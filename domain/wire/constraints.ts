@@ -54,6 +54,7 @@ import {
   UlimitName,
   VersionConsistency,
 } from '@aws-sdk/client-ecs'
+import { MOST_TASKS } from '../slots.ts'
 import type { MemberRule, Rules } from './rules.ts'
 
 /**
@@ -138,8 +139,7 @@ const enums: Record<string, MemberRule> = {
 
 const page = between(1, 100)
 const port = between(0, 65535)
-/** Tasks of one service. */
-const count = between(0, 5_000)
+const count = between(0, MOST_TASKS)
 
 const ranges: Record<string, MemberRule> = {
   'CapacityProviderStrategyItem.base': between(0, 100_000),

@@ -30,8 +30,11 @@ export interface Scaled {
   readonly unseen: readonly Key[]
 }
 
-/** One pass: every scalable target is observed, decided and committed by its own records; the index only names them (Law 9). */
-export async function scale(ports: Ports, periodMs: number): Promise<Scaled> {
+/**
+ * One pass: every scalable target is observed, decided and committed by its own records; the index only names them (Law 9).
+ * `sinceMs`: how long ago the pass before began.
+ */
+export async function scale(ports: Ports, periodMs: number, sinceMs = periodMs): Promise<Scaled> {
   const { now } = ports.clock('scale')
   const all = await targets(ports)
   const unseen = all.filter(({ due }) => isAtRest(due, now)).map(({ key }) => key)
@@ -42,7 +45,7 @@ export async function scale(ports: Ports, periodMs: number): Promise<Scaled> {
     await Promise.all(
       named.slice(at, at + AT_ONCE).map(async (key) => {
         try {
-          looked.push({ target: key, queues: await scaleTarget(key, ports, periodMs) })
+          looked.push({ target: key, queues: await scaleTarget(key, ports, { periodMs, sinceMs }) })
         } catch (error) {
           failed++
           unseen.push(key)
@@ -65,16 +68,19 @@ async function targets({ store, scope }: Ports): Promise<Candidate[]> {
 }
 
 /** One pass over one target; answers the queues that it follows. */
-async function scaleTarget(key: Key, ports: Ports, periodMs: number): Promise<readonly string[]> {
+async function scaleTarget(
+  key: Key,
+  ports: Ports,
+  { periodMs, sinceMs }: { readonly periodMs: number; readonly sinceMs: number },
+): Promise<readonly string[]> {
   const began = ports.clock(key.pk).now
   const wanted = await answerReads(wantedFor(key, periodMs, callOf(key, began, 0, ports)), ports.store)
   const depths = await depthsOf(wanted, ports)
   const samples = await observe(wanted, depths, ports, periodMs, began)
   for (const [metric, sample] of samples)
     if ('none' in sample) ports.log('debug', 'A metric has no data', { key, metric, why: sample.none })
-  await settle(key, { samples, depths, periodMs, startS: ports.startS ?? 0, known: wanted.scaled }, began, {
-    ports,
-  })
+  const startS = ports.startS ?? 0
+  await settle(key, { samples, depths, periodMs, sinceMs, startS, known: wanted.scaled }, began, { ports })
   return wanted.queues
 }
 
@@ -133,7 +139,7 @@ async function settle(key: Key, observed: Observation, began: number, look: Look
         return lookAtTarget(key, observation, callOf(key, began, round, ports))
       }, ports)
       if (!looked.again) break
-      if (looked.spent && !spent && atService) services.push(atService())
+      if (looked.spent && !spent && atService) services.push(heard(atService()))
       spent ||= looked.spent ?? false
     }
   } finally {
@@ -141,6 +147,12 @@ async function settle(key: Key, observed: Observation, began: number, look: Look
     await Promise.allSettled(services)
   }
   await Promise.all(services)
+}
+
+/** One that fails before anybody waits for it would end the process. */
+function heard(look: Promise<void>): Promise<void> {
+  look.catch(() => undefined)
+  return look
 }
 
 /** By queue; those that can not be asked are missing. */

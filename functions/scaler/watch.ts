@@ -16,21 +16,23 @@ export interface Watches {
 const note = (bound: Bound, ports: Ports): Promise<readonly BoundQueue[]> =>
   carryOut(() => noteQueues(bound, { scope: { ...ports.scope, caller: 'slipway' } }), ports)
 
-/** After a pass: targets that failed and those that rest follow what they did. */
-export const watched = ({ looked, unseen }: Scaled, ports: Ports): Promise<readonly BoundQueue[]> =>
-  note({ looked, others: (target) => unseen.some((one) => isSame(one, target)) }, ports)
+/** After a pass: targets that failed and those that rest follow what they did; without one all do. */
+export const watched = (scaled: Scaled | undefined, ports: Ports): Promise<readonly BoundQueue[]> => {
+  const { looked, unseen } = scaled ?? { looked: [], unseen: undefined }
+  return note({ looked, others: (target) => unseen?.some((one) => isSame(one, target)) ?? true }, ports)
+}
 
 /**
  * Queues that services are bound to are looked at between two passes too, by wakes that are put off: with a function's
  * minute and 30 seconds, one of them. A queue without messages costs a request and its part of a read.
- * Lost wakes are made up for by the next pass.
+ * Lost wakes are made up for by the next pass. `undefined`: which they are could not be read; each watch does so itself.
  */
 export async function planWatches(
-  queues: readonly BoundQueue[],
+  queues: readonly BoundQueue[] | undefined,
   { queue, scope }: Ports,
   { from, to, each }: Watches,
 ): Promise<void> {
-  if (queues.length === 0) return
+  if (queues?.length === 0) return
   const wakes = []
   for (let at = from; at < to; at += each)
     wakes.push({ wake: { key: keys.queueWatch(scope) }, delaySeconds: Math.round(at / 1_000) })

@@ -6,8 +6,7 @@ import type { Capacity, OutgoingWake, Store, TaskName } from '../../domain/ports
 import { answerEcs } from '../../functions/api/pipeline.ts'
 import { answerScaling } from '../../functions/api/scaling.ts'
 import type { Ports } from '../../functions/ports.ts'
-import { scale } from '../../functions/scaler/scale.ts'
-import { planWatches, watched } from '../../functions/scaler/watch.ts'
+import { pass } from '../../functions/scaler/pass.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import { dynamoClient, dynamoStore } from '../../infra/dynamo.ts'
@@ -95,10 +94,7 @@ export function meteredWorld(where: { endpoint: string; table: string }, open: O
   }
   const timed: Record<Timer, () => Promise<unknown>> = {
     sweeper: () => sweep(ports),
-    scaler: async () => {
-      const queues = await watched(await scale(ports, MINUTE), ports)
-      await planWatches(queues, ports, { from: WATCH, to: MINUTE, each: WATCH })
-    },
+    scaler: () => pass(ports, { period: MINUTE, queuePeriod: WATCH }),
   }
   const ask = async (answer: typeof answerEcs, operation: string, input: object) => {
     working = 'api'

@@ -158,6 +158,14 @@ export const clockBreakages: Record<string, Broken> = {
         }),
     })),
   },
+  'a scalable target does not say whose it is': {
+    caughtBy: 'a target is of one service',
+    ports: writing('api', (one) => {
+      if (!isScalableTarget(one.key)) return one
+      const { uid: _, ...record } = one.record as ScalableTarget
+      return { ...one, record }
+    }),
+  },
   'bounds are ignored': {
     caughtBy: 'within its bounds',
     ports: misreading<ScalableTarget>('scaler', isScalableTarget, () => ({ min: 0, max: 9 })),

@@ -35,6 +35,11 @@ const counting =
     },
   })
 
+const atMostOne = ({ visible, inFlight }: QueueDepth): QueueDepth => ({
+  visible: 0,
+  inFlight: Math.min(1, visible + inFlight),
+})
+
 const EMPTY: QueueDepth = { visible: 0, inFlight: 0 }
 
 export const demandBreakages: Record<string, Broken> = {
@@ -66,6 +71,11 @@ export const demandBreakages: Record<string, Broken> = {
   'messages wake nobody': {
     caughtBy: 'comes to rest',
     ports: counting(() => EMPTY),
+  },
+  'of many messages a pass of the scaler is told of one': {
+    caughtBy: 'messages keep their tasks',
+    ports: (ports, site, process) =>
+      process.name.startsWith('scaler') ? counting(atMostOne)(ports, site, process) : ports,
   },
   'a queue whose messages are worked on counts as empty': {
     caughtBy: 'never under an open connection',

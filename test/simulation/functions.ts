@@ -11,8 +11,7 @@ import { slotTaskId } from '../../domain/slots.ts'
 import { standbyId } from '../../domain/standbys.ts'
 import { type RunTaskMessage, type Taken, takeMessage } from '../../functions/intake/take.ts'
 import type { Ports } from '../../functions/ports.ts'
-import { scale } from '../../functions/scaler/scale.ts'
-import { planWatches, watched } from '../../functions/scaler/watch.ts'
+import { pass } from '../../functions/scaler/pass.ts'
 import { sweep } from '../../functions/sweeper/sweep.ts'
 import { lookAtRecord } from '../../functions/worker/index.ts'
 import type { Ground } from '../../infra/capacity/simulated.ts'
@@ -169,7 +168,11 @@ export function portsFor(site: Site, process: Process, view?: View): Ports {
     },
     scope: SCOPE,
     settleMs: site.mood.settleMs,
-    log: (level, message) => scheduler.say(() => `${process.name} ${level}: ${message}`),
+    log(level, message, { error } = {}) {
+      scheduler.say(() => `${process.name} ${level}: ${message}`)
+      // What is caught is no surprise either.
+      if (error !== undefined) judgeError(site, error)
+    },
   }
   return site.breakage.ports?.(ports, site, process) ?? ports
 }
@@ -281,6 +284,5 @@ export const sweepOnce = (site: Site) => invoke(site, 'sweep', (ports) => sweep(
 export const scaleOnce = (site: Site) =>
   invoke(site, 'scaler', async (ports) => {
     const { scalingMs, queueMs } = site.mood
-    const queues = await watched(await scale(ports, scalingMs), ports)
-    await planWatches(queues, ports, { from: queueMs, to: scalingMs, each: queueMs })
+    await pass(ports, { period: scalingMs, queuePeriod: queueMs })
   })

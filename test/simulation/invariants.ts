@@ -175,8 +175,8 @@ export function newJudge(given: Omit<Evidence, 'tasks'>): Judge {
       if (task.stopCode && !before.stopCode) judgeReason(judge, before, task, evidence)
     },
     sending(process, wake) {
-      // Who waits is looked for in the table, whatever woke.
-      if (kindOf(wake.key) === 'placement') return
+      // Who waits, and which queues are watched, is looked for in the table, whatever woke.
+      if (kindOf(wake.key) === 'placement' || kindOf(wake.key) === 'watch') return
       const [stored] = evidence.store.get([wake.key])
       if (!stored || stored.rev < (wake.look ?? 0))
         return judge.fail('writes come first', `${process.name} woke ${text(wake)}, stored: ${stored?.rev}`)

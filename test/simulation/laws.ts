@@ -32,6 +32,10 @@ export const invariants = {
   'within its bounds': 'scaling: no count is set outside of the bounds of its target',
   'a step has its time': 'scaling: not while its side is suspended, cools down or waits for a deployment',
   'no data moves nothing': 'scaling: whoever scales has seen what its policies go by',
+  'a target is of one service':
+    'scaling: what was registered for a service that is gone scales no other of its name',
+  'messages keep their tasks':
+    'scaling: no policy leaves a service fewer tasks than the queue that it is bound to needs, as far as was told',
   'each activity ends': 'scaling: once, whatever becomes of its target',
   'scaling deploys nothing': 'scaling: only the count of a service is set',
   'the count is as the work': 'scaling: at rest without work a service is at its minimum',

@@ -1,9 +1,11 @@
+import type { Tag } from '@aws-sdk/client-ecs'
 import type { Change, Key, Stored } from '../../domain/decision.ts'
 import { kindOf, SCALING_ACTIVITIES, scalableTarget, servicePartition } from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import type { TaskName, Usage } from '../../domain/ports.ts'
 import { parseAlarm } from '../../domain/scaling/alarm-tags.ts'
 import type { ScalableTarget, ScalingActivity, ScalingPolicy } from '../../domain/scaling/model.ts'
+import { MESSAGE_TAG, PER_TASK_TAG, QUEUE_TAG, WAIT_TAG } from '../../domain/scaling/service-tags.ts'
 import type { Run } from '../../domain/schedules/model.ts'
 import type { Service } from '../../domain/service-model.ts'
 import type { Evidence, Judge } from './invariants.ts'
@@ -28,9 +30,10 @@ interface Sight {
   readonly since: number
   readonly targets: Map<string, ScalableTarget>
   readonly services: Map<string, Service>
-  /** Tasks of which something was measured, and queues whose depth was told. */
+  /** Tasks of which something was measured. */
   readonly measured: Set<string>
-  readonly depths: Set<string>
+  /** What was told of each queue, each time it was asked; `undefined`: nothing. */
+  readonly depths: Map<string, (number | undefined)[]>
   /** Services of which requests were counted. */
   readonly counted: Set<string>
 }
@@ -51,6 +54,8 @@ export function newScalingJudge(
   const { fail } = judge
   const targets = new Map<string, ScalableTarget>()
   const services = new Map<string, Service>()
+  /** The service that was there as each target was registered. */
+  const registered = new Map<string, string | undefined>()
   const sights = new WeakMap<Process, Sight>()
 
   const sightOf = (process: Process): Sight => {
@@ -61,7 +66,7 @@ export function newScalingJudge(
       targets: new Map(),
       services: new Map(),
       measured: new Set(),
-      depths: new Set(),
+      depths: new Map(),
       counted: new Set(),
     }
     sights.set(process, fresh)
@@ -88,11 +93,14 @@ export function newScalingJudge(
     },
     counted: (process, pk) => void sightOf(process).counted.add(pk),
     depthAsked(process, queue, depth) {
-      if (depth !== undefined) sightOf(process).depths.add(queue)
+      const { depths } = sightOf(process)
+      depths.set(queue, [...(depths.get(queue) ?? []), depth])
     },
     wroteTarget(process, { key, record }) {
       const before = targets.get(key.pk)
       targets.set(key.pk, record)
+      if (!before || before.gone || before.createdAt !== record.createdAt)
+        registered.set(key.pk, services.get(key.pk)?.uid)
       if (!before || before.gone || !mayScale(process)) return
       // Its own write is as good as read.
       sightOf(process).targets.set(key.pk, record)
@@ -145,6 +153,9 @@ export function newScalingJudge(
     const side = to > from ? 'out' : 'in'
     if (to === from || to < record.min || to > record.max)
       fail('within its bounds', `${id} from ${from} to ${to} of ${record.min} to ${record.max}`)
+    const { uid } = sightOf(process).services.get(pk) ?? {}
+    if (uid !== registered.get(pk))
+      fail('a target is of one service', `${id} scales ${uid}, and the target is of ${registered.get(pk)}`)
     const policies = record.policies.filter(({ name }) => cause.endsWith(` triggered policy ${name}`))
     if (!cause.startsWith('monitor alarm')) return
     const service = sightOf(process).services.get(pk)
@@ -158,11 +169,15 @@ export function newScalingJudge(
     const blind = voices.find((policy) => !isSeen(policy, record, pk, sightOf(process)))
     if (blind || voices.length === 0)
       fail('no data moves nothing', `${id} scales ${side} by ${blind?.name}, of which nothing was seen`)
+    const { tags = [] } = service ?? {}
+    const least = Math.min(record.max, leastFor(tags, sightOf(process).depths))
+    if (side === 'in' && to < least)
+      fail('messages keep their tasks', `${id} scales in to ${to} by a policy, and its queue needs ${least}`)
   }
 
   function isSeen(policy: ScalingPolicy, target: ScalableTarget, pk: string, sight: Sight): boolean {
     const queue = queueIn(policy, target)
-    if (queue !== undefined) return sight.depths.has(queue)
+    if (queue !== undefined) return sight.depths.get(queue)?.some((depth) => depth !== undefined) ?? false
     const { PredefinedMetricType: type } = policy.tracking?.PredefinedMetricSpecification ?? {}
     if (type === 'ALBRequestCountPerTarget') return sight.counted.has(pk)
     return [...sight.measured].some((id) => isOf(judge.latest(id), pk))
@@ -180,6 +195,21 @@ export function newScalingJudge(
           (record as Run).target.Input === wanted,
       )
   }
+}
+
+/** The fewest tasks that any answer of the queue that a service is bound to comes to; all of them where none came. */
+function leastFor(tags: readonly Tag[], depths: Sight['depths']): number {
+  const said = new Map(tags.map(({ key, value }) => [key, value]))
+  const queue = said.get(QUEUE_TAG)
+  if (queue === undefined) return 0
+  const [wait, message] = [Number(said.get(WAIT_TAG)), Number(said.get(MESSAGE_TAG))]
+  const perTask = said.has(WAIT_TAG)
+    ? Math.max(1, Math.floor(wait / message))
+    : Number(said.get(PER_TASK_TAG) ?? 5)
+  const needs = (depths.get(queue) ?? []).flatMap((depth) =>
+    depth === undefined ? [] : [Math.ceil(depth / perTask)],
+  )
+  return Math.min(...needs)
 }
 
 const isOf = (task: Task | undefined, pk: string) =>

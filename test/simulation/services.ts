@@ -280,11 +280,16 @@ async function describe(stage: Stage, { names }: Shop): Promise<void> {
 
 /** Deleted, and often made again as soon as it may be. */
 async function remove(stage: Stage, shop: Shop, service: string): Promise<void> {
-  const { random, request, scheduler } = stage
+  const { random, request, scheduler, judge } = stage
   await persist(stage, () => request('DeleteService', { service, force: true }))
-  if (random.chance(0.5)) return
-  await scheduler.sleep(random.between(0, 120_000))
+  if (random.chance(shop.loaded ? 0.2 : 0.5)) return
+  await scheduler.sleep(random.between(0, shop.loaded ? 10_000 : 120_000))
   await create(stage, shop, service)
+  // Where it matters whose a scalable target is: as soon as the old one is gone.
+  for (let left = shop.loaded ? 60 : 0; left > 0 && !judge.serviceNamed(service); left--) {
+    await scheduler.sleep(1_000)
+    await create(stage, shop, service)
+  }
 }
 
 /** What would never come to rest is repaired, or goes. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { GatewayLease } from '../../domain/gateway-lease.ts'
 import { type Asked, demandOf, mayBeWoken, messagesPerTask } from '../../domain/scaling/demand.ts'
 import { judge, moved, type Seen } from '../../domain/scaling/judge.ts'
-import type { ScalableTarget } from '../../domain/scaling/model.ts'
+import type { ScalableTarget, ScalingPolicy } from '../../domain/scaling/model.ts'
 import { followingOf, wrongFollowing } from '../../domain/scaling/service-tags.ts'
 import { NOON } from './support.ts'
 
@@ -61,7 +61,7 @@ describe('what is asked of a service', () => {
     const following = followingOf([tag('queue', 'jobs'), tag('messages-per-task', '25')])
     const at = (visible: number, inFlight: number) =>
       demandOf(asked({ routed: false, following, bound: depth(visible, inFlight) }))
-    expect(at(290, 10)).toEqual({ needs: 12, words: '300 messages are in the queue' })
+    expect(at(290, 10)).toEqual({ needs: 12, floor: 12, words: '300 messages are in the queue' })
     expect(at(0, 1)?.needs).toBe(1)
     expect(at(0, 0)).toMatchObject({ needs: 0, quietSince: 0 })
   })
@@ -71,6 +71,7 @@ describe('what is asked of a service', () => {
     const away = { routed: false, following, bound: { depth: undefined } }
     expect(demandOf(asked({ ...away, desired: 3, running: 3 }))).toEqual({
       needs: 3,
+      floor: 3,
       words: 'a queue could not be asked',
     })
     expect(demandOf(asked(away))?.needs).toBe(0)
@@ -91,6 +92,9 @@ describe('what is asked of a service', () => {
     expect(demandOf(both)).toMatchObject({ needs: 3, words: '11 messages are in the queue' })
     const quiet = { ...both, leases: [lease({ quietSince: NOON - 7_000 })] }
     expect(demandOf(quiet)?.quietSince).toBe(undefined)
+    // Requests that are answered need what there is; of that policies may take all but what the queue takes.
+    const busy = asked({ following, bound: depth(11), leases: [lease()], desired: 8, running: 8 })
+    expect(demandOf(busy)).toMatchObject({ needs: 8, floor: 3 })
     expect(demandOf({ ...quiet, bound: depth(0) })?.quietSince).toBe(NOON - 7_000)
   })
 
@@ -100,7 +104,8 @@ describe('what is asked of a service', () => {
     const steps = [{ ...others[0]!, wakes: false }]
     expect(demandOf(asked({ routed: false, others: steps }))?.needs).toBe(0)
     expect(demandOf(asked({ routed: false, others: steps, desired: 1 }))?.needs).toBe(1)
-    expect(demandOf(asked({ routed: false, others, desired: 6, running: 6 }))?.needs).toBe(6)
+    expect(demandOf(asked({ routed: false, others, desired: 6, running: 6 }))).toMatchObject({ needs: 6 })
+    expect(demandOf(asked({ routed: false, others, desired: 6, running: 6 }))?.floor).toBe(undefined)
   })
 })
 
@@ -173,7 +178,8 @@ class Day {
     this.target = target
     this.desired = desired
   }
-  look(more: Partial<Asked>, running = this.desired): number {
+  /** With CPU it is a pass, without it a look between two. */
+  look(more: Partial<Asked>, running = this.desired, cpu?: number): number {
     const demand = demandOf(asked({ ...more, desired: this.desired, running, now: this.now }))
     const seen: Seen = {
       now: this.now,
@@ -183,6 +189,7 @@ class Day {
       deploying: this.deploying,
       idleMs: 60_000,
       demand,
+      ...(cpu !== undefined && { samples: new Map([['cpu', { value: cpu }]]) }),
     }
     const verdict = judge(this.target, seen)
     this.target = verdict.move ? moved(verdict.target, verdict.move, seen) : verdict.target
@@ -262,6 +269,13 @@ describe('to zero and back', () => {
     ])
   })
 
+  test('a service has 5,000 tasks at most, whatever its queue and its target would have', () => {
+    const day = new Day(aim({ max: 2_147_483_647 }), 0)
+    const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(1_000_000) }
+    expect(day.looks(3, () => ask)).toEqual([5_000, 5_000, 5_000])
+    expect(day.causes).toHaveLength(1)
+  })
+
   test('a maximum that was lowered meanwhile holds', () => {
     const day = new Day(aim(), 5)
     const ask = { routed: false, following: followingOf([tag('queue', 'jobs')]), bound: depth(20) }
@@ -279,6 +293,91 @@ describe('to zero and back', () => {
     expect(at(false)).toBe(1)
     expect([1, 2, 3, 4, 5, 6].map(() => at(true))).toEqual([1, 1, 1, 1, 1, 1])
     expect(at(true)).toBe(0)
+  })
+})
+
+describe('policies and the queue that a service is bound to', () => {
+  const following = followingOf([tag('queue', 'jobs')])
+  const policy: ScalingPolicy = { name: 'cpu', uuid: 'u', createdAt: NOON }
+  const tracking: ScalingPolicy = {
+    ...policy,
+    tracking: {
+      TargetValue: 50,
+      ScaleInCooldown: 0,
+      PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
+    },
+  }
+  const stepping: ScalingPolicy = {
+    ...policy,
+    step: {
+      AdjustmentType: 'ChangeInCapacity',
+      StepAdjustments: [{ MetricIntervalUpperBound: 0, ScalingAdjustment: -3 }],
+      Cooldown: 0,
+    },
+  }
+  const bound = (policies: ScalingPolicy[], desired = 10) =>
+    new Day(aim({ max: 20, policies, tags: { 'slipway:alarm:cpu': 'CPUUtilization below 20' } }), desired)
+  const ask = (messages: number | undefined): Partial<Asked> => ({
+    routed: false,
+    following,
+    bound: messages === undefined ? { depth: undefined } : depth(0, messages),
+  })
+  const hour = (day: Day, messages: number | undefined) =>
+    Array.from({ length: 360 }, () => day.look(ask(messages), day.desired, 10))
+
+  test.each([
+    ['target tracking', tracking],
+    ['step scaling', stepping],
+  ])('tasks whose CPU idles keep their messages: 50 in flight are 10 tasks for an hour (%s)', (_, one) => {
+    const day = bound([one])
+    expect(new Set(hour(day, 50))).toEqual(new Set([10]))
+    expect(day.target.low ?? day.target.breached).toBeUndefined()
+  })
+
+  test.each([
+    ['target tracking', tracking],
+    ['step scaling', stepping],
+  ])('a queue that can not be asked takes no task away (%s)', (_, one) => {
+    expect(new Set(hour(bound([one]), undefined))).toEqual(new Set([10]))
+  })
+
+  test('fewer messages let policies take as many as those do not need', () => {
+    const day = bound([tracking], 12)
+    const ends = Array.from({ length: 20 }, () => day.look(ask(50), day.desired, 10))
+    expect([ends[0], ends.at(-1)]).toEqual([12, 10])
+    expect(new Set(hour(day, 50))).toEqual(new Set([10]))
+  })
+
+  test('a moment with few messages is not what policies go by: the most that was needed since then is', () => {
+    const day = bound([stepping], 10)
+    day.look(ask(45))
+    expect(day.look(ask(5), day.desired, 10)).toBe(9)
+  })
+
+  test('an empty queue takes nothing that an alarm would bring back at once', () => {
+    const step: ScalingPolicy['step'] = {
+      AdjustmentType: 'ChangeInCapacity',
+      StepAdjustments: [{ MetricIntervalLowerBound: 0, ScalingAdjustment: 2 }],
+      Cooldown: 0,
+    }
+    const day = bound([{ ...policy, step }], 2)
+    day.target = { ...day.target, min: 1, max: 4, tags: { 'slipway:alarm:cpu': 'CPUUtilization above 60' } }
+    const pass = (cpu: number) => [day.look(ask(0), day.desired, cpu), day.look(ask(0))]
+    expect(new Set(Array.from({ length: 60 }, () => pass(80)).flat())).toEqual(new Set([4]))
+    expect(pass(10)).toEqual([1, 1])
+  })
+
+  test('requests that are answered let policies take what the queue does not need', () => {
+    const day = bound([tracking])
+    const both = (): Partial<Asked> => ({ following, bound: depth(0, 30), leases: used(day)().leases })
+    const counts = Array.from({ length: 40 }, () => day.look(both(), day.desired, 10))
+    expect(counts.at(-1)).toBe(6)
+  })
+
+  test('bounds come first: a maximum that was lowered below what messages need holds', () => {
+    const day = bound([tracking])
+    day.target = { ...day.target, max: 4 }
+    expect(new Set(hour(day, 50).slice(20))).toEqual(new Set([4]))
   })
 })
 

@@ -159,6 +159,15 @@ describe('target tracking, out', () => {
     expect(new Timeline(target([cpu(50)], { suspended }), 2).minutes(9, { cpu: 400 })).toBe(2)
   })
 
+  test('never above the 5,000 that one service may have, and nothing is counted there', () => {
+    const line = new Timeline(target([cpu(50)], { min: 6_000, max: 20_000 }), 3_000)
+    expect(line.minutes(4, { cpu: 100 })).toBe(5_000)
+    const before = line.target
+    expect(line.minutes(20, { cpu: 100 })).toBe(5_000)
+    expect(line.target).toBe(before)
+    expect(line.minutes(20, { cpu: 1 })).toBe(5_000)
+  })
+
   test('also while a deployment is in progress', () => {
     const line = new Timeline(target([cpu(50)]), 2)
     line.deploying = true

@@ -2,16 +2,17 @@ import { describe, expect, test } from 'vitest'
 import * as keys from '../../domain/keys.ts'
 import type { Task } from '../../domain/model.ts'
 import { updateService } from '../../domain/operations/services.ts'
-import { putScheduledAction } from '../../domain/scaling/actions.ts'
+import { describeScheduledActions, putScheduledAction } from '../../domain/scaling/actions.ts'
 import { describeScalingActivities } from '../../domain/scaling/activities.ts'
 import { type Looked, lookAtTarget, wantedFor } from '../../domain/scaling/look.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
 import { putScalingPolicy } from '../../domain/scaling/policies.ts'
 import { targetArn } from '../../domain/scaling/resource.ts'
 import { samplesOf } from '../../domain/scaling/samples.ts'
-import { tagResource } from '../../domain/scaling/tags.ts'
-import { deregisterScalableTarget } from '../../domain/scaling/targets.ts'
+import { listTagsForResource, tagResource } from '../../domain/scaling/tags.ts'
+import { deregisterScalableTarget, describeScalableTargets } from '../../domain/scaling/targets.ts'
 import { ScaledShop, SHOP } from './scaling-shop.ts'
+import { said } from './services-shop.ts'
 import { apply, asleep, decide, NOON, newCall, put, scope, settle } from './support.ts'
 
 const MINUTE = 60_000
@@ -341,6 +342,59 @@ describe('at rest', () => {
     expect(shop.target).toMatchObject({ gone: true, policies: [] })
   })
 
+  test('a service that is made anew under its name before a pass has come by has none', () => {
+    const shop = new Scaling(2)
+    shop.register({ MinCapacity: 4, MaxCapacity: 7 })
+    shop.ask(putScheduledAction, at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5 }))
+    const { ScalableTargetARN } = shop.register()
+    remake(shop)
+    const all = { ServiceNamespace: 'ecs' as const }
+    expect(shop.ask(describeScalableTargets, all).ScalableTargets).toEqual([])
+    expect(
+      shop.ask(describeScheduledActions, { ...all, ResourceId: SHOP.ResourceId }).ScheduledActions,
+    ).toEqual([])
+    expect(said(() => shop.track(50))).toMatch(/^ObjectNotFoundException: No scalable target registered/)
+    expect(said(() => shop.ask(listTagsForResource, { ResourceARN: ScalableTargetARN }))).toMatch(
+      /^ResourceNotFoundException/,
+    )
+    shop.pass(1)
+    expect(shop.target).toMatchObject({ gone: true, policies: [], actions: [] })
+    expect(shop.service.desiredCount).toBe(3)
+  })
+
+  test('one that is registered for it begins anew, and what the old one waited for has ended', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    remake(shop)
+    expect(said(() => shop.register({ MaxCapacity: 9 }))).toMatch(/are both required/)
+    shop.register({ MinCapacity: 2, MaxCapacity: 6 }, NOON + 6 * MINUTE)
+    expect(shop.activities()).toMatchObject([
+      { StatusCode: 'Failed', StatusMessage: 'The service does not exist any more.' },
+    ])
+    shop.pass(7)
+    expect(shop.target).toMatchObject({ min: 2, max: 6, policies: [], createdAt: NOON + 6 * MINUTE })
+    expect(shop.target).not.toHaveProperty('gone')
+    expect(shop.target).not.toHaveProperty('activity')
+    shop.track(50)
+    for (const minute of [8, 9, 10]) shop.pass(minute, { cpu: 80 })
+    expect(shop.service.desiredCount).toBe(5)
+  })
+
+  test('one that was stored before targets said whose they are fits, and is told at the next registration', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.track(50)
+    const { uid, ...before } = shop.target
+    expect(uid).toBe(shop.service.uid)
+    put(shop.records, shop.targetKey, before)
+    for (const minute of [1, 2, 3]) shop.pass(minute, { cpu: 80 })
+    expect(shop.service.desiredCount).toBe(4)
+    shop.register({ MaxCapacity: 9 })
+    expect(shop.target).toMatchObject({ uid, max: 9, policies: [{ name: 'cpu' }] })
+  })
+
   test('and what it waits for ends with both', () => {
     const shop = new Scaling(2)
     shop.register()
@@ -355,6 +409,15 @@ describe('at rest', () => {
   })
 })
 
+/** Deleted, gone, and made again with three tasks. */
+function remake(shop: Scaling): void {
+  shop.remove(true)
+  shop.reconcile((s) => ({ ...s, status: 'INACTIVE', slots: [] }))
+  shop.create({ desiredCount: 3 }, NOON + 5_000)
+  shop.fill(0, 'RUNNING', 'RUNNING', 'RUNNING')
+  shop.settled()
+}
+
 function readWanted(shop: Scaling) {
   const reading = wantedFor(shop.targetKey, MINUTE, newCall(NOON + MINUTE)())
   const wrapped = (function* () {
@@ -363,20 +426,20 @@ function readWanted(shop: Scaling) {
   return decide(wrapped, shop.records).reply
 }
 
-describe('scheduled actions', () => {
-  const at = (
-    ScheduledActionName: string,
-    Schedule: string,
-    ScalableTargetAction: object,
-    more: object = {},
-  ) => ({
-    ...SHOP,
-    ScheduledActionName,
-    Schedule,
-    ScalableTargetAction,
-    ...more,
-  })
+const at = (
+  ScheduledActionName: string,
+  Schedule: string,
+  ScalableTargetAction: object,
+  more: object = {},
+) => ({
+  ...SHOP,
+  ScheduledActionName,
+  Schedule,
+  ScalableTargetAction,
+  ...more,
+})
 
+describe('scheduled actions', () => {
   test('set bounds at their time, and the count where it lies outside', () => {
     const shop = new Scaling(2)
     shop.register()
@@ -402,6 +465,69 @@ describe('scheduled actions', () => {
     shop.register({ MinCapacity: 1 })
     shop.pass(11)
     expect(shop.target.min).toBe(1)
+  })
+
+  test('bounds beyond the 5,000 tasks that one service may have set 5,000, once', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    const bounds = { MinCapacity: 6_000, MaxCapacity: 9_000 }
+    shop.ask(putScheduledAction, at('rush', 'at(2026-11-22T12:01:00)', bounds))
+    shop.pass(1)
+    shop.pass(2)
+    expect(shop.service.desiredCount).toBe(5_000)
+    expect(shop.target).toMatchObject({ min: 6_000, max: 9_000 })
+    const told = shop.activities().map((a) => a.Description)
+    expect(told.sort()).toEqual([
+      'Setting desired count to 5000.',
+      'Setting min capacity to 6000 and max capacity to 9000',
+    ])
+  })
+
+  test('one that is put again before a pass has seen that it was due is carried out, as it is then', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5, MaxCapacity: 10 }))
+    const again = at('noon', 'at(2026-11-22T12:01:00)', { MinCapacity: 5, MaxCapacity: 12 })
+    shop.ask(putScheduledAction, again, NOON + MINUTE + 3_000)
+    shop.pass(2)
+    expect(shop.service.desiredCount).toBe(5)
+    expect(shop.target).toMatchObject({ min: 5, max: 12 })
+    shop.register({ MinCapacity: 1 })
+    shop.ask(putScheduledAction, { ...again, ScalableTargetAction: { MinCapacity: 7 } }, NOON + 3 * MINUTE)
+    shop.pass(4)
+    expect(shop.target.min).toBe(1)
+  })
+
+  test('what was due by a schedule that is changed is carried out first, as it was then, and once', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('day', 'cron(1 12 * * ? *)', { MinCapacity: 5, MaxCapacity: 8 }))
+    const later = at('day', 'cron(10 12 * * ? *)', { MinCapacity: 3, MaxCapacity: 9 })
+    shop.ask(putScheduledAction, later, NOON + MINUTE + 3_000)
+    // And changed once more before the pass: nothing more is due.
+    shop.ask(putScheduledAction, { ...later, Schedule: 'cron(20 12 * * ? *)' }, NOON + MINUTE + 5_000)
+    expect(shop.ask(describeScheduledActions, { ServiceNamespace: 'ecs' }).ScheduledActions).toMatchObject([
+      { Schedule: 'cron(20 12 * * ? *)', ScalableTargetAction: { MinCapacity: 3, MaxCapacity: 9 } },
+    ])
+    shop.pass(2)
+    expect(shop.target).toMatchObject({ min: 5, max: 8 })
+    expect(shop.service.desiredCount).toBe(5)
+    shop.pass(10)
+    expect(shop.target).toMatchObject({ min: 5, max: 8 })
+    shop.pass(20)
+    expect(shop.target).toMatchObject({ min: 3, max: 9 })
+    expect(shop.activities().filter((a) => a.Cause?.startsWith('scheduled action'))).toHaveLength(2)
+  })
+
+  test('a schedule that is changed makes nothing up of the time before', () => {
+    const shop = new Scaling(2)
+    shop.register()
+    shop.ask(putScheduledAction, at('day', 'cron(30 12 * * ? *)', { MinCapacity: 5 }))
+    shop.ask(putScheduledAction, at('day', 'rate(2 minutes)', { MinCapacity: 5 }), NOON + 5 * MINUTE)
+    shop.pass(5)
+    expect(shop.target.min).toBe(1)
+    shop.pass(6)
+    expect(shop.target.min).toBe(5)
   })
 
   test('to zero and back, by two rates; firings missed come to one', () => {
