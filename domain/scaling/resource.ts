@@ -11,10 +11,10 @@ import {
 } from '../decision.ts'
 import { Refusal, unsupported } from '../errors.ts'
 import * as keys from '../keys.ts'
-import type { Service } from '../model.ts'
 import { hash } from '../moment.ts'
 import type { Call } from '../operations/call.ts'
 import { encodePage, parsePage } from '../operations/paging.ts'
+import type { Service } from '../service-model.ts'
 import { invalid, notFound } from './api.ts'
 import type { ScalableTarget } from './model.ts'
 
