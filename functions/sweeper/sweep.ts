@@ -21,13 +21,11 @@ export async function sweep(ports: Ports): Promise<Swept> {
   const candidates = await liveCandidates(ports)
   const listed = await capacityList(ports)
   const { now } = ports.clock('sweep')
-  const due = candidates.filter((c) => c.due !== undefined && c.due <= now)
-  const resting = candidates.filter((c) => !due.includes(c))
+  const resting = candidates.filter((c) => !isDue(c, now))
   const live = candidates.filter((c) => keys.kindOf(c.key) === 'task')
   const services = resting.filter((c) => keys.kindOf(c.key) === 'service')
   const records = (await ports.store.get(services.map((c) => c.key))) as (Stored<Service> | undefined)[]
   const wanted = [
-    ...due,
     ...(await strayed(
       listed,
       resting.filter((c) => keys.kindOf(c.key) === 'task'),
@@ -41,22 +39,41 @@ export async function sweep(ports: Ports): Promise<Swept> {
       new Set(records.flatMap((stored) => standbyIds(stored?.record))),
     ),
   ]
-  await ports.queue.send(wanted.map((c) => ({ wake: { key: c.key } })))
+  await wake(wanted, ports)
   const removed = await removeUnowned(listed ?? [], new Set(live.map(idOf)), ports)
-  return { woken: wanted.length, removed }
+  return { woken: candidates.length - resting.length + wanted.length, removed }
 }
 
-async function liveCandidates({ store, scope }: Ports): Promise<Candidate[]> {
+/** What is due is woken as soon as it is read: a pass that dies, or has no time left, has done what it came to. */
+async function liveCandidates(ports: Ports): Promise<Candidate[]> {
+  const { store, scope, clock } = ports
+  const { now } = clock('sweep')
   const found: Candidate[] = []
-  for (const shard of keys.shards) {
+  for (const shard of shardsAt(now)) {
     let after: string | undefined
     do {
       const page = await store.list({ lpk: keys.livePartition(scope, shard), after, limit: 1_000 })
       found.push(...page.items)
+      await wake(
+        page.items.filter((c) => isDue(c, now)),
+        ports,
+      )
       after = page.next
     } while (after !== undefined)
   }
   return found
+}
+
+const isDue = ({ due }: Candidate, now: number): boolean => due !== undefined && due <= now
+
+/** Each minute another one comes first: where passes die on their way, none is always behind that. */
+function shardsAt(now: number): string[] {
+  const first = Math.floor(now / 60_000) % keys.shards.length
+  return [...keys.shards.slice(first), ...keys.shards.slice(0, first)]
+}
+
+async function wake(some: readonly Candidate[], { queue }: Ports): Promise<void> {
+  if (some.length > 0) await queue.send(some.map(({ key }) => ({ wake: { key } })))
 }
 
 /** Capacity that cannot be asked says nothing about its tasks: due times still count. */
