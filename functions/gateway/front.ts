@@ -31,6 +31,8 @@ export interface FrontOptions {
 /** The gateway as a server of HTTP/1.1. */
 export interface Front {
   readonly server: Server
+  /** Requests whose answer has not come to its end. */
+  readonly underWay: number
   /** Accepts nothing more, lets what is under way end within a time, and gives every lease up. */
   close(patienceMs: number): Promise<void>
 }
@@ -159,6 +161,9 @@ export function openFront(options: FrontOptions): Front {
 
   return {
     server,
+    get underWay() {
+      return underWay
+    },
     async close(patienceMs) {
       stopping = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))

@@ -11,7 +11,7 @@ export type Opened = buildConnector.Callback
  * all of that again at the same instants, after 1, 3, 7 and 15 s: a herd of 200 would take a minute.
  */
 export interface Opening {
-  /** Opens one for a request; fails once nothing here has connected for `CONNECT_MS`. */
+  /** Opens one for a request; all fail once nothing here has connected for `CONNECT_MS`. */
   open(request: object, opened: Opened): void
   /** It needs none any more. */
   leave(request: object): void
@@ -61,7 +61,7 @@ export function openingTo(host: string, port: number): Opening {
   const watch = () => {
     clearTimeout(stalled)
     stalled = setTimeout(
-      () => failAll(new NotOpened('UND_ERR_CONNECT_TIMEOUT', `no connection for ${CONNECT_MS} ms`)),
+      () => failAll(new NotOpened('UND_ERR_CONNECT_TIMEOUT', `nothing has connected for ${CONNECT_MS} ms`)),
       CONNECT_MS,
     )
   }

@@ -45,9 +45,23 @@ export class Upload extends Readable {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#alarm)
     this.#source.off('data', this.#data).off('end', this.#end).off('close', this.#close)
-    // What nobody wants any more runs out: behind it comes the connection's next request.
-    if (this.#piped) this.#source.resume()
+    // Whoever refuses it for itself sees to the rest of it.
+    if (this.#piped && !(error instanceof Broken)) this.#runOut()
     done(error)
+  }
+
+  /** What nobody wants any more runs out, in the limits of what is wanted: behind it comes the connection's next request. */
+  #runOut(): void {
+    const source = this.#source
+    const alarm = setTimeout(() => source.destroy(), this.#limits.silenceMs)
+    source.on('data', (chunk: Buffer) => {
+      this.#bytes += chunk.byteLength
+      // So long the answer has to get to whoever sends too much.
+      if (this.#bytes > this.#limits.bytes) source.pause()
+      else alarm.refresh()
+    })
+    for (const over of ['end', 'close'] as const) source.once(over, () => clearTimeout(alarm))
+    source.resume()
   }
 
   #begin(): void {

@@ -205,8 +205,11 @@ export async function claimNamespace(
   for (let attempt = 0; attempt < 8; attempt++) {
     const next = await nextPrepared(engine, installation, pool)
     if (next === undefined) return 'none'
-    const renamed = await renameTo(name, engine, next)
-    // A call without an answer may still be carried out: then the claim is not let go.
+    const renamed = await renameTo(name, engine, next).catch((error) => {
+      // A call without an answer may still be carried out: then the claim is not let go.
+      if (statusOf(error) !== undefined) pool.claims.release(next.id)
+      throw error
+    })
     pool.claims.release(next.id)
     if (renamed === 'taken') return 'taken'
     if (renamed) return { id: next.id }
