@@ -132,9 +132,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   leave() {
     this.#gone = true
     this.#held?.abort()
-    if (this.#controller) this.#controller.abort(new Error('The client has gone away'))
-    else if (this.#target)
+    if (this.#target)
       this.#tasks.left(this.#target, this.#found.port, this.#request as Dispatcher.DispatchOptions)
+    this.#controller?.abort(new Error('The client has gone away'))
   }
 
   /** Where no task can take it the request is held. */

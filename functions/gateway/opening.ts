@@ -127,7 +127,7 @@ export function openingTo(host: string, port: number): Opening {
       attempts.delete(request)
       waiting.delete(request)
       settled()
-      opened(new NotOpened('UND_ERR_CLOSED', 'Who asked has left'), null)
+      opened(nobodyWaits(), null)
     },
     close() {
       closed = true
@@ -135,5 +135,7 @@ export function openingTo(host: string, port: number): Opening {
     },
   }
 }
+
+export const nobodyWaits = () => new NotOpened('UND_ERR_CLOSED', 'Who asked has left')
 
 const gone = () => new NotOpened('UND_ERR_CLOSED', 'The task is gone')

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { Client, type Dispatcher, Pool } from 'undici'
 import type { Target } from '../../domain/routing.ts'
-import { CONNECT_MS, type Opening, openingTo } from './opening.ts'
+import { CONNECT_MS, nobodyWaits, type Opening, openingTo } from './opening.ts'
 
 /** Connections to tasks, kept open between requests. */
 export interface Tasks {
@@ -50,6 +50,8 @@ interface Way {
 
 export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
   const ways = new Map<string, Map<number, Way>>()
+  /** Requests that nobody waits for: undici would open a connection once more for one that is given up on its way. */
+  const abandoned = new WeakSet<Dispatcher.DispatchOptions>()
   const wayTo = ({ task, host, ports }: Target, port: number): Way => {
     const known = ways.get(task)?.get(port)
     if (known) return known
@@ -63,7 +65,11 @@ export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
       factory(origin, options) {
         const line: Line = new Line(origin, {
           ...options,
-          connect: (_, opened) => opening.open(line.sending!, opened),
+          connect(_, opened) {
+            const request = line.sending!
+            if (abandoned.has(request)) setImmediate(opened, nobodyWaits(), null)
+            else opening.open(request, opened)
+          },
         })
         // What it was for is over.
         line.on('drain', () => {
@@ -81,6 +87,7 @@ export function openTasks({ answerMs, silenceMs }: TaskOptions): Tasks {
       wayTo(target, port).pool.dispatch(request, handler)
     },
     left({ task }, port, request) {
+      abandoned.add(request)
       ways.get(task)?.get(port)?.opening.leave(request)
     },
     listens({ host, ports }, port) {

@@ -656,6 +656,33 @@ test('who leaves while a connection is opened for it leaves no connection behind
   expect(taken()).toBeLessThanOrEqual(5)
 })
 
+test('who leaves in the middle of an answer makes nobody open another connection', async () => {
+  let connections = 0
+  const target = await task('slow', (_, response) => {
+    response.write('its beginning')
+  })
+  const counting = createTcp((socket) => {
+    connections++
+    const on = connect(target.ports[80]!, '127.0.0.1')
+    socket.on('error', () => on.destroy()).on('close', () => on.destroy())
+    on.on('error', () => socket.destroy())
+    socket.pipe(on).pipe(socket)
+  })
+  await new Promise<void>((resolve) => counting.listen(0, '127.0.0.1', resolve))
+  toClose.push(() => counting.close())
+  const { host } = await service([{ ...target, ports: { 80: (counting.address() as AddressInfo).port } }])
+  for (let n = 1; n <= 3; n++) {
+    const { call, answered } = send(host)
+    call.end()
+    await once(await answered, 'data')
+    call.destroy()
+    await eventually(async () => front.underWay === 0 || undefined, 5, 'it to have left')
+    // As long as undici takes to begin anew.
+    await pause(50)
+    expect(connections).toBe(n)
+  }
+})
+
 test('when a task leaves, those that wait for a connection to it go elsewhere at once', async () => {
   const { target, stop } = await elsewhere('leaving', answering())
   let held = 0
