@@ -1,8 +1,8 @@
 import type { Stored } from '../../domain/decision.ts'
 import * as keys from '../../domain/keys.ts'
 import type { Route } from '../../domain/routing.ts'
-import { policyMetrics } from '../../domain/scaling/judge.ts'
 import type { RequestCount, ScalableTarget } from '../../domain/scaling/model.ts'
+import { policyMetrics } from '../../domain/scaling/policy-views.ts'
 import { isLive } from '../../domain/scaling/resource.ts'
 import type { GatewayPorts } from './rotation.ts'
 

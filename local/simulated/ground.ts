@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import type { TaskName } from '../../domain/ports.ts'
 import { emptyGround, type Ground, type Place } from '../../infra/capacity/simulated.ts'
 import { type Body, containersOf, saysOf, seenOf } from '../../infra/capacity/simulated-container.ts'
@@ -32,14 +32,16 @@ const SCHEMA = `
     changed INTEGER NOT NULL
   ) STRICT`
 
-interface Row {
-  readonly id: string
-  readonly arn: string
-  readonly place: string | null
-  readonly fenced: number | null
-  readonly starts: string
-  readonly made: number
-}
+const textIn = (value: SQLOutputValue | undefined) => (value == null ? undefined : String(value))
+
+const rowIn = ({ id, arn, place, fenced, starts, made }: Record<string, SQLOutputValue>) => ({
+  id: String(id),
+  arn: String(arn),
+  place: textIn(place),
+  fenced: fenced == null ? undefined : Number(fenced),
+  starts: String(starts),
+  made: Number(made),
+})
 
 export function openGround(data: string): KeptGround {
   const db = new DatabaseSync(join(data, FILE))
@@ -52,9 +54,9 @@ export function openGround(data: string): KeptGround {
   const remove = db.prepare('DELETE FROM tasks WHERE place IS NULL AND changed < ?')
 
   const ground = emptyGround()
-  for (const row of rows.all() as unknown as Row[]) {
-    if (row.place !== null) ground.places.set(row.id, revived(row.place))
-    if (row.fenced !== null) ground.fences.set(row.id, row.fenced)
+  for (const row of rows.all().map(rowIn)) {
+    if (row.place !== undefined) ground.places.set(row.id, revived(row.place))
+    if (row.fenced !== undefined) ground.fences.set(row.id, row.fenced)
     ground.made = Math.max(ground.made, row.made)
   }
 
@@ -71,7 +73,7 @@ export function openGround(data: string): KeptGround {
       const answer = act()
       const after = { place: textOf(id), fenced: ground.fences.get(id), bodies: bodiesOf(ground, id) }
       if (after.place === before.place && after.fenced === before.fenced) return answer
-      const starts = JSON.parse((startsOf.get(id) as { starts: string } | undefined)?.starts ?? '{}')
+      const starts = JSON.parse(textIn(startsOf.get(id)?.starts) ?? '{}')
       for (const { definition } of after.bodies.slice(before.bodies.length))
         starts[definition.name ?? ''] = (starts[definition.name ?? ''] ?? 0) + 1
       const { place = null, fenced = null } = after
@@ -80,7 +82,10 @@ export function openGround(data: string): KeptGround {
     },
     starts: () =>
       Object.fromEntries(
-        (rows.all() as unknown as Row[]).map(({ arn, starts }) => [arn, JSON.parse(starts)]),
+        rows
+          .all()
+          .map(rowIn)
+          .map(({ arn, starts }) => [arn, JSON.parse(starts)]),
       ),
     expire: (now) => void remove.run(now - REMEMBERED_MS),
     close: () => db.close(),

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { judge, moved, type Seen } from '../../domain/scaling/judge.ts'
+import type { Seen } from '../../domain/scaling/evaluation.ts'
+import { judge, moved } from '../../domain/scaling/judge.ts'
 import type { Sample } from '../../domain/scaling/metrics.ts'
 import type { ScalableTarget, ScalingPolicy } from '../../domain/scaling/model.ts'
 import { adjusted, stepOf } from '../../domain/scaling/step-scaling.ts'
