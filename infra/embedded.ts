@@ -3,8 +3,8 @@ import type { DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
 type Signer = Extract<NonNullable<DynamoDBClientConfig['signer']>, object>
 
 /**
- * How clients call the table and the queue of one machine. Those look for the form of a signature, and for the region in
- * it, and check nothing: making a real one would be a third of what a call costs its caller (0.2 of 0.7 ms).
+ * How clients call the queue of one machine, and DynamoDB's own local server. Those look for the form of a signature, and for
+ * the region in it, and check nothing: making a real one would be a third of what a call costs its caller (0.2 of 0.7 ms).
  */
 export function toEmbedded(endpoint: string, region: string) {
   const authorization = `AWS4-HMAC-SHA256 Credential=local/20260101/${region}/embedded/aws4_request, SignedHeaders=host, Signature=none`

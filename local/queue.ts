@@ -146,7 +146,7 @@ function releaseAll(queue: SqsQueue): void {
 
 /**
  * The package's storage, made fit. What is written survives the death of every process; only a loss of power may
- * take the last moments, as with the embedded table: waiting for the disk would stop both of them, three times a
+ * take the last moments, as with the table: waiting for the disk would stop both of them, three times a
  * message. And less a fault of 2.4.1: making a message visible again broke a NOT NULL column, and hid the message
  * until the next start.
  */
